@@ -1,0 +1,160 @@
+/* monitor/event.h - the facts behind each log line, as plain structs.
+ *
+ * The judge (stall.c) and the picture (picture.c) fill them, report.c puts them
+ * into words. Nothing here knows a format, and nobody who fills one in writes.
+ */
+#ifndef HL_EVENT_H
+#define HL_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A figure that could not be had: `?` in text, null in JSON. */
+#define HL_UNKNOWN UINT64_MAX
+
+#define HL_LABEL_BYTES 80 /* with the terminator */
+#define HL_NAME_BYTES 64
+#define HL_DEPTH 32 /* scopes kept per thread */
+
+struct hl_thread_ref {
+    uint64_t tid;
+    char name[HL_NAME_BYTES]; /* "" = unnamed or unknown; any bytes but NUL */
+};
+
+/* One progress counter, as shown. */
+struct hl_progress_view {
+    bool present;
+    bool total_grew;
+    uint64_t current;
+    uint64_t total;      /* 0 = unknown */
+    uint64_t rate_milli; /* thousandths of a step per second; HL_UNKNOWN = not shown yet */
+    uint64_t eta_ns;     /* HL_UNKNOWN = not shown */
+    uint64_t idle_ns;    /* since it last moved, instead of rate and eta; HL_UNKNOWN = it moves */
+};
+
+struct hl_start_event {
+    const char *version, *platform;
+    uint64_t interval_ns, stall_ns; /* stall 0 = never */
+    const char *format;             /* "text", "json" */
+    uint64_t cores_milli;
+    uint64_t phase_lines, busy_lines, stall_lines;
+    const char *clock; /* "coarse", "precise" */
+    const char *fork;  /* "off", "restart" */
+    const char *log;   /* "stderr", "callback", or the path */
+    uint64_t signal;   /* 0 = none */
+    bool env_ignored;  /* a setuid program: the environment was not read */
+};
+
+struct hl_beat_event {
+    uint64_t elapsed_ns;
+    uint64_t cpu_milli, cores_milli; /* thousandths of a core */
+    uint64_t window_ns;
+    uint64_t rss_bytes, rss_limit_bytes; /* limit 0 = none */
+    uint64_t peak_rss_bytes, vm_bytes;
+    uint64_t threads;
+    uint64_t read_bytes, written_bytes;
+    uint64_t instrumented, waiting, stalled;
+    bool active;
+    char label[HL_LABEL_BYTES];
+    uint64_t for_ns;
+    struct hl_progress_view progress;
+    uint64_t dropped, overflow, unbalanced, repaired, vanished, late_ns; /* each: 0 = left out */
+};
+
+struct hl_phase_event {
+    struct hl_thread_ref thread;
+    uint64_t depth;
+    uint64_t in_ns, updated_ns;
+    uint64_t cpu_milli;
+    char state; /* 0 = unknown */
+    char innermost[HL_LABEL_BYTES];
+    bool waiting;  /* the innermost scope is declared waiting */
+    bool churning; /* the thread pushes and pops too fast: innermost is an outer scope */
+    struct hl_progress_view progress;
+};
+
+struct hl_busy_event {
+    struct hl_thread_ref thread;
+    uint64_t cpu_milli;
+    char state;
+};
+
+enum hl_verdict { HL_VERDICT_UNKNOWN, HL_BUSY, HL_STARVED, HL_BLOCKED, HL_MIXED };
+
+/* What is known about a suspect thread; shares are of the observed part of the stall. */
+struct hl_evidence_view {
+    enum hl_verdict verdict;
+    uint64_t cpu_milli;       /* thousandths: 1000 = on a core all the time */
+    uint64_t run_delay_milli; /* runnable without a core */
+    char state;
+};
+
+struct hl_stall_event {
+    uint64_t id;
+    struct hl_thread_ref thread;
+    char phase[HL_LABEL_BYTES];
+    const char (*path)[HL_LABEL_BYTES]; /* outermost first, the phase last; may be NULL */
+    size_t path_count;
+    uint64_t stuck_ns, limit_ns;
+    struct hl_progress_view progress;
+    uint64_t reminder; /* 0 = first report; n = the time has doubled n times */
+    bool ended;        /* it is over already: the monitor was late */
+    struct hl_evidence_view evidence;
+};
+
+/* New stalls beyond the budget of lines: one line for many. */
+#define HL_MERGED_SHOWN 8
+struct hl_merged_event {
+    uint64_t count;
+    uint64_t first_id, last_id; /* of those merged; ids between may belong to lines of their own */
+    uint64_t longest_ns;
+    char phases[HL_MERGED_SHOWN][HL_LABEL_BYTES]; /* different labels, in order of appearance */
+    size_t phases_count;
+    bool more_phases;
+};
+
+struct hl_recovered_event {
+    uint64_t id;
+    struct hl_thread_ref thread;
+    char phase[HL_LABEL_BYTES];
+    uint64_t stuck_ns;
+    bool at_most;       /* stuck is an upper bound: the end was seen, not timed */
+    const char *reason; /* NULL, or "exit": the thread ended, ... */
+};
+
+struct hl_merged_recovered_event {
+    uint64_t count;
+    uint64_t first_id, last_id;
+    uint64_t longest_ns;
+};
+
+struct hl_paused_event {
+    uint64_t gap_ns;
+    const char *reason; /* "stopped", "debugger", "suspend" */
+};
+
+struct hl_unavailable_event {
+    const char *key, *reason;
+};
+
+/* Something that the user should know and that is none of the above. Empty
+ * parts are left out. */
+struct hl_note_event {
+    const char *flag;     /* a bare word: "forked" */
+    const char *variable; /* the setting */
+    const char *value;    /* what it was set to */
+    const char *accepted; /* what would have been understood */
+    const char *used;     /* what is used instead */
+    const char *reason;
+    uint64_t child;       /* 0 = none: the forked child's pid */
+    const char *last_flag;/* "unmonitored" */
+    uint64_t dropped;     /* 0 = none: lines lost so far */
+};
+
+struct hl_stop_event {
+    uint64_t elapsed_ns, cpu_ns, peak_rss_bytes;
+    uint64_t beats, stalls, stalled_total_ns, longest_stall_ns, dropped, self_cpu_ns;
+};
+
+#endif

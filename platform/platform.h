@@ -1,0 +1,222 @@
+/* platform/platform.h - everything that Heartline asks of an operating system.
+ *
+ * One body per build: Meson compiles exactly one of the folders beside this
+ * file, and every folder answers every question below. monitor/ contains no
+ * operating-system conditional; a platform includes nothing from monitor/ or
+ * include/. To port Heartline, copy platform/none and make it know more.
+ *
+ * Rules for all answers, said once:
+ *  - Counters are cumulative since the start of what they count, in
+ *    nanoseconds and bytes. Rates are made elsewhere.
+ *  - Missing is never 0. An answer that may be missing carries a bit in
+ *    `known`; for each bit that is not set, hl_plat_why gives a constant text
+ *    that says why.
+ *  - Functions that take a struct hl_plat are for one thread at a time, the one
+ *    that opened it or was handed it. Those without one are for any thread.
+ *  - After hl_plat_open nothing allocates. Nothing logs, and nothing changes errno.
+ *  - System handles (descriptors, ports) never leave the file that got them,
+ *    and are close-on-exec. Before one is used, it is checked to be still
+ *    ours: the application may have closed it and got the number for itself.
+ *  - A list call fills what fits and returns how many there were.
+ *  - "Gone" is a normal answer for a thread, at every step.
+ */
+#ifndef HL_PLATFORM_H
+#define HL_PLATFORM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The name in `start` lines and metrics: "linux", "macos", "none". */
+extern const char hl_plat_name[];
+
+/* ---- time -------------------------------------------------------------- */
+
+/* Monotonic time, precise, and coarse (never ahead of it, behind by less than
+ * hl_plat_coarse_tick_ns). Neither counts the time that the machine sleeps.
+ * Async-signal-safe. Cost on Linux: 25 ns and 6 ns. */
+uint64_t hl_plat_now_ns(void);
+uint64_t hl_plat_coarse_ns(void);
+uint64_t hl_plat_coarse_tick_ns(void);
+
+/* Wall clock, milliseconds since 1970 (UTC). Only for time stamps. */
+uint64_t hl_plat_wall_ms(void);
+
+/* ---- memory and ordering ----------------------------------------------- */
+
+/* Zeroed pages, straight from the system, NULL when there are none. Costs no
+ * physical memory until it is touched. Async-signal-safe. */
+void *hl_plat_map(size_t size);
+void hl_plat_unmap(void *memory, size_t size);
+/* The same, but shared with the children that the process forks. */
+void *hl_plat_map_shared(size_t size);
+
+/* A barrier on every running thread of the process: what each of them stored
+ * before it is visible after it, and each sees after it what the caller stored
+ * before. prepare is called once and may take milliseconds; the barrier then
+ * costs microseconds. false: not available here. */
+bool hl_plat_barrier_prepare(void);
+bool hl_plat_barrier(void);
+
+/* ---- this process and thread ------------------------------------------- */
+
+uint64_t hl_plat_process_id(void);
+uint64_t hl_plat_thread_id(void); /* of the caller; async-signal-safe */
+
+/* getenv, or NULL for everything in a program that must not trust its
+ * environment (setuid); then hl_plat_env_is_trusted is false. */
+const char *hl_plat_getenv(const char *name);
+bool hl_plat_env_is_trusted(void);
+
+/* The part of the caller's own thread stack that is known to belong to it:
+ * [*low, *high). false when `address` (in the caller's current frame) is not on
+ * it (coroutine, signal stack) or it cannot be told. Slow (a list of all
+ * mappings is read), so only for rare paths, and to be remembered by the
+ * caller. Async-signal-safe. */
+bool hl_plat_stack_bounds(const void *address, uintptr_t *low, uintptr_t *high);
+
+/* True when pthread_setspecific with this key can never allocate, so that a
+ * signal handler may call it. */
+bool hl_plat_key_is_signal_safe(pthread_key_t key);
+
+/* Names the calling thread (at most 15 bytes). */
+void hl_plat_name_self(const char *name);
+
+/* Waits for a thread to end, at most timeout_ns. true: it has, and was joined. */
+bool hl_plat_join(pthread_t thread, uint64_t timeout_ns);
+
+/* ---- an open platform --------------------------------------------------- */
+
+struct hl_plat;
+
+/* NULL only when memory is short. What else cannot be opened is reported as
+ * unknown figures later. */
+struct hl_plat *hl_plat_open(void);
+void hl_plat_close(struct hl_plat *plat);
+
+/* In the child of a fork: closes what was inherited, and frees *plat. Safe
+ * while the vanished thread was in the middle of using it. */
+void hl_plat_abandon_in_child(struct hl_plat *plat);
+
+/* ---- waiting ------------------------------------------------------------ */
+
+/* One sleep of the monitor thread, measured. */
+struct hl_plat_wait {
+    bool woken;            /* by hl_plat_wake, before the time was over */
+    uint64_t began_ns;     /* hl_plat_now_ns before and after */
+    uint64_t ended_ns;
+    uint64_t stopped_ns;   /* time in which the whole process was stopped: exact length, somewhere
+                              inside the sleep; 0 = none, or the platform cannot tell */
+    const char *stopped_by;/* "stopped" or "debugger", where stopped_ns is not 0 */
+    uint64_t suspended_ns; /* the machine slept meanwhile; not part of began..ended */
+    uint64_t starved_ns;   /* the thread was runnable and got no core */
+};
+
+/* Sleeps until hl_plat_now_ns() is timeout_ns later or somebody calls
+ * hl_plat_wake, whichever is first. Time in which the process was stopped does
+ * not count towards the timeout where the platform can tell. */
+void hl_plat_wait(struct hl_plat *plat, uint64_t timeout_ns, struct hl_plat_wait *wait);
+
+/* Ends the present or the next hl_plat_wait. Any thread; async-signal-safe. */
+void hl_plat_wake(struct hl_plat *plat);
+
+/* ---- the process -------------------------------------------------------- */
+
+enum hl_plat_key { /* bits of `known`, and arguments of hl_plat_why */
+    HL_PLAT_CPU,
+    HL_PLAT_RSS,
+    HL_PLAT_PEAK_RSS,
+    HL_PLAT_VM,
+    HL_PLAT_THREADS,      /* how many there are */
+    HL_PLAT_IO,           /* read and written bytes */
+    HL_PLAT_START,        /* since when the process runs */
+    HL_PLAT_CORES,        /* how many the process may use */
+    HL_PLAT_THREAD_LIST,  /* which threads there are */
+    HL_PLAT_THREAD_CPU,
+    HL_PLAT_THREAD_NAME,
+    HL_PLAT_THREAD_STATE, /* with when it began, its on-core and runnable time */
+    HL_PLAT_KEYS
+};
+#define HL_KNOWN(key) (1u << (key))
+
+/* Why a figure was missing when it was last asked for; a constant text, never
+ * NULL ("not asked for yet"). */
+const char *hl_plat_why(const struct hl_plat *plat, enum hl_plat_key key);
+
+struct hl_plat_process {
+    uint32_t known;
+    uint64_t cpu_ns;        /* all threads, also those that have ended */
+    uint64_t rss_bytes;
+    uint64_t peak_rss_bytes;
+    uint64_t vm_bytes;
+    uint64_t threads;
+    uint64_t read_bytes;    /* storage, not page cache */
+    uint64_t written_bytes;
+    uint64_t age_ns;        /* since the real start of the process (HL_PLAT_START) */
+};
+/* `wanted` is a set of HL_KNOWN bits: only what is wanted is paid for. */
+void hl_plat_process(struct hl_plat *plat, uint32_t wanted, struct hl_plat_process *process);
+
+/* What the process may use. Slow (some files are read): at start, and now and then. */
+struct hl_plat_limits {
+    uint32_t known;           /* HL_PLAT_CORES */
+    uint32_t cores_milli;     /* 8000 = eight cores: the smaller of affinity and CPU quota */
+    uint64_t memory_bytes;    /* 0 = no limit known */
+};
+void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits);
+
+/* ---- its threads --------------------------------------------------------- */
+
+struct hl_plat_thread {
+    uint64_t tid;
+    uint64_t cpu_ns;  /* UINT64_MAX = unknown */
+};
+/* Fills up to `capacity` entries and sets *total to how many threads there are.
+ * false when they cannot be listed. A thread that goes meanwhile is left out. */
+bool hl_plat_threads(struct hl_plat *plat, struct hl_plat_thread *threads, size_t capacity,
+                     size_t *total);
+
+/* The CPU time of one thread. false: gone, or unknown. */
+bool hl_plat_thread_cpu(struct hl_plat *plat, uint64_t tid, uint64_t *cpu_ns);
+
+#define HL_PLAT_NAME_BYTES 64
+/* The thread's own name, any bytes but NUL, terminated; "" = unnamed. false: gone or unknown. */
+bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES]);
+
+struct hl_plat_thread_state {
+    char state;            /* scheduler's letter: R S D T t Z X I; 0 = unknown */
+    bool start_known;
+    uint64_t start;        /* tells this thread from a later one with the same tid; no unit */
+    bool times_known;
+    uint64_t on_core_ns;
+    uint64_t run_delay_ns; /* runnable, waiting for a core */
+    uint64_t switches;     /* times it got onto a core */
+};
+/* false: gone, or unknown. */
+bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state);
+
+/* ---- where lines go ------------------------------------------------------ */
+
+/* An output that can be written without ever waiting for its reader. Plain
+ * data, owned by the caller; zeroed = closed. */
+struct hl_plat_log {
+    int descriptor;   /* private to us, at or above 10; valid when kind is not 0 */
+    int kind;         /* the platform's own; 0 = closed */
+    uint64_t device, inode; /* what the descriptor must still be */
+};
+
+/* A private way to what an application's descriptor (2) leads to: the
+ * descriptor itself and its flags are left alone. 0 or a negative errno. */
+int hl_plat_log_open_descriptor(struct hl_plat_log *log, int descriptor);
+/* A file to append to, made with mode 0600; also a FIFO, a terminal or a device
+ * such as /dev/stderr. Never waits. 0 or a negative errno. */
+int hl_plat_log_open_path(struct hl_plat_log *log, const char *path);
+/* One system call. Returns how many bytes were taken, or a negative errno:
+ * -EAGAIN the reader is slow; -EBADF the descriptor is no longer ours (nothing
+ * was written, nor will be); others as from write(2). Never raises SIGPIPE in a
+ * thread that blocks signals, nor on a socket. */
+ptrdiff_t hl_plat_log_write(struct hl_plat_log *log, const char *bytes, size_t size);
+void hl_plat_log_close(struct hl_plat_log *log);
+
+#endif
