@@ -62,7 +62,8 @@ bool hl_plat_barrier(void);
 /* ---- this process and thread ------------------------------------------- */
 
 uint64_t hl_plat_process_id(void);
-uint64_t hl_plat_thread_id(void); /* of the caller; async-signal-safe */
+uint64_t hl_plat_thread_id(void);      /* of the caller; async-signal-safe */
+uint64_t hl_plat_main_thread_id(void); /* 0 = not known */
 
 /* getenv, or NULL for everything in a program that must not trust its
  * environment (setuid); then hl_plat_env_is_trusted is false. */
@@ -103,14 +104,14 @@ void hl_plat_abandon_in_child(struct hl_plat *plat);
 
 /* One sleep of the monitor thread, measured. */
 struct hl_plat_wait {
-    bool woken;            /* by hl_plat_wake, before the time was over */
-    uint64_t began_ns;     /* hl_plat_now_ns before and after */
+    bool woken;        /* by hl_plat_wake, before the time was over */
+    uint64_t began_ns; /* hl_plat_now_ns before and after */
     uint64_t ended_ns;
-    uint64_t stopped_ns;   /* time in which the whole process was stopped: exact length, somewhere
+    uint64_t stopped_ns;    /* time in which the whole process was stopped: exact length, somewhere
                               inside the sleep; 0 = none, or the platform cannot tell */
-    const char *stopped_by;/* "stopped" or "debugger", where stopped_ns is not 0 */
-    uint64_t suspended_ns; /* the machine slept meanwhile; not part of began..ended */
-    uint64_t starved_ns;   /* the thread was runnable and got no core */
+    const char *stopped_by; /* "stopped" or "debugger", where stopped_ns is not 0 */
+    uint64_t suspended_ns;  /* the machine slept meanwhile; not part of began..ended */
+    uint64_t starved_ns;    /* the thread was runnable and got no core */
 };
 
 /* Sleeps until hl_plat_now_ns() is timeout_ns later or somebody calls
@@ -123,16 +124,17 @@ void hl_plat_wake(struct hl_plat *plat);
 
 /* ---- the process -------------------------------------------------------- */
 
-enum hl_plat_key { /* bits of `known`, and arguments of hl_plat_why */
+/* Bits of `known`, and arguments of hl_plat_why. */
+enum hl_plat_key {
     HL_PLAT_CPU,
     HL_PLAT_RSS,
     HL_PLAT_PEAK_RSS,
     HL_PLAT_VM,
-    HL_PLAT_THREADS,      /* how many there are */
-    HL_PLAT_IO,           /* read and written bytes */
-    HL_PLAT_START,        /* since when the process runs */
-    HL_PLAT_CORES,        /* how many the process may use */
-    HL_PLAT_THREAD_LIST,  /* which threads there are */
+    HL_PLAT_THREADS,     /* how many there are */
+    HL_PLAT_IO,          /* read and written bytes */
+    HL_PLAT_START,       /* since when the process runs */
+    HL_PLAT_CORES,       /* how many the process may use */
+    HL_PLAT_THREAD_LIST, /* which threads there are */
     HL_PLAT_THREAD_CPU,
     HL_PLAT_THREAD_NAME,
     HL_PLAT_THREAD_STATE, /* with when it began, its on-core and runnable time */
@@ -146,23 +148,23 @@ const char *hl_plat_why(const struct hl_plat *plat, enum hl_plat_key key);
 
 struct hl_plat_process {
     uint32_t known;
-    uint64_t cpu_ns;        /* all threads, also those that have ended */
+    uint64_t cpu_ns; /* all threads, also those that have ended */
     uint64_t rss_bytes;
     uint64_t peak_rss_bytes;
     uint64_t vm_bytes;
     uint64_t threads;
-    uint64_t read_bytes;    /* storage, not page cache */
+    uint64_t read_bytes; /* storage, not page cache */
     uint64_t written_bytes;
-    uint64_t age_ns;        /* since the real start of the process (HL_PLAT_START) */
+    uint64_t age_ns; /* since the real start of the process (HL_PLAT_START) */
 };
 /* `wanted` is a set of HL_KNOWN bits: only what is wanted is paid for. */
 void hl_plat_process(struct hl_plat *plat, uint32_t wanted, struct hl_plat_process *process);
 
 /* What the process may use. Slow (some files are read): at start, and now and then. */
 struct hl_plat_limits {
-    uint32_t known;           /* HL_PLAT_CORES */
-    uint32_t cores_milli;     /* 8000 = eight cores: the smaller of affinity and CPU quota */
-    uint64_t memory_bytes;    /* 0 = no limit known */
+    uint32_t known;        /* HL_PLAT_CORES */
+    uint32_t cores_milli;  /* 8000 = eight cores: the smaller of affinity and CPU quota */
+    uint64_t memory_bytes; /* 0 = no limit known */
 };
 void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits);
 
@@ -170,7 +172,7 @@ void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits);
 
 struct hl_plat_thread {
     uint64_t tid;
-    uint64_t cpu_ns;  /* UINT64_MAX = unknown */
+    uint64_t cpu_ns; /* UINT64_MAX = unknown */
 };
 /* Fills up to `capacity` entries and sets *total to how many threads there are.
  * false when they cannot be listed. A thread that goes meanwhile is left out. */
@@ -185,9 +187,9 @@ bool hl_plat_thread_cpu(struct hl_plat *plat, uint64_t tid, uint64_t *cpu_ns);
 bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES]);
 
 struct hl_plat_thread_state {
-    char state;            /* scheduler's letter: R S D T t Z X I; 0 = unknown */
+    char state; /* scheduler's letter: R S D T t Z X I; 0 = unknown */
     bool start_known;
-    uint64_t start;        /* tells this thread from a later one with the same tid; no unit */
+    uint64_t start; /* tells this thread from a later one with the same tid; no unit */
     bool times_known;
     uint64_t on_core_ns;
     uint64_t run_delay_ns; /* runnable, waiting for a core */
@@ -201,8 +203,8 @@ bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
 /* An output that can be written without ever waiting for its reader. Plain
  * data, owned by the caller; zeroed = closed. */
 struct hl_plat_log {
-    int descriptor;   /* private to us, at or above 10; valid when kind is not 0 */
-    int kind;         /* the platform's own; 0 = closed */
+    int descriptor;         /* private to us, at or above 10; valid when kind is not 0 */
+    int kind;               /* the platform's own; 0 = closed */
     uint64_t device, inode; /* what the descriptor must still be */
 };
 

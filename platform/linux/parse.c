@@ -1,0 +1,320 @@
+/* platform/linux/parse.c - see parse.h.
+ *
+ * All of it moves a cursor through a buffer with a few small steps that either
+ * succeed whole or fail; nothing here looks past `end`, and numbers are
+ * checked before they can wrap.
+ */
+#include "parse.h"
+
+#include <string.h>
+
+struct cursor {
+    const char *at, *end;
+};
+
+static struct cursor over(const char *text, size_t size)
+{
+    if (size == 0)
+        text = ""; /* C has no NULL + 0 */
+    return (struct cursor){text, text + size};
+}
+
+static bool take_byte(struct cursor *cursor, char byte)
+{
+    if (cursor->at == cursor->end || *cursor->at != byte)
+        return false;
+    cursor->at++;
+    return true;
+}
+
+static void skip_blanks(struct cursor *cursor)
+{
+    while (cursor->at < cursor->end && (*cursor->at == ' ' || *cursor->at == '\t'))
+        cursor->at++;
+}
+
+static unsigned digit_of(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return (unsigned)(byte - '0');
+    if (byte >= 'a' && byte <= 'f')
+        return (unsigned)(byte - 'a') + 10;
+    return 99;
+}
+
+/* All digits at the cursor. Fails when there is none, when they say more than
+ * 64 bits hold, and when they touch the end: they may have been cut there. */
+static bool take_number(struct cursor *cursor, unsigned base, uint64_t *number)
+{
+    const char *at = cursor->at;
+    uint64_t value = 0;
+
+    for (; at < cursor->end && digit_of(*at) < base; at++) {
+        unsigned digit = digit_of(*at);
+        if (value > (UINT64_MAX - digit) / base)
+            return false;
+        value = value * base + digit;
+    }
+    if (at == cursor->at || at == cursor->end)
+        return false;
+    cursor->at = at;
+    *number = value;
+    return true;
+}
+
+/* The bytes up to `stop`, which is consumed and must be there. */
+static bool take_until(struct cursor *cursor, char stop, struct hl_plat_piece *piece)
+{
+    size_t left = (size_t)(cursor->end - cursor->at);
+    const char *found = left ? memchr(cursor->at, stop, left) : NULL;
+
+    if (!found)
+        return false;
+    *piece = (struct hl_plat_piece){cursor->at, (size_t)(found - cursor->at)};
+    cursor->at = found + 1;
+    return true;
+}
+
+/* The rest of the line, without its end. */
+static struct hl_plat_piece take_rest(struct cursor *cursor)
+{
+    struct hl_plat_piece rest;
+
+    if (!take_until(cursor, '\n', &rest)) {
+        rest = (struct hl_plat_piece){cursor->at, (size_t)(cursor->end - cursor->at)};
+        cursor->at = cursor->end;
+    }
+    return rest;
+}
+
+bool hl_plat_piece_is(struct hl_plat_piece piece, const char *text)
+{
+    return piece.size == strlen(text) && memcmp(piece.text, text, piece.size) == 0;
+}
+
+bool hl_plat_piece_lists(struct hl_plat_piece piece, const char *word)
+{
+    struct cursor cursor = over(piece.text, piece.size);
+    struct hl_plat_piece one;
+
+    while (take_until(&cursor, ',', &one))
+        if (hl_plat_piece_is(one, word))
+            return true;
+    return hl_plat_piece_is(take_rest(&cursor), word);
+}
+
+/* The number after "NAME:" at the start of a line, HL_PLAT_UNKNOWN without one. */
+static uint64_t labelled_number(struct hl_plat_piece line, const char *label)
+{
+    size_t length = strlen(label);
+    struct cursor cursor = over(line.text, line.size);
+    uint64_t number;
+
+    if (line.size < length || memcmp(line.text, label, length) != 0)
+        return HL_PLAT_UNKNOWN;
+    cursor.at += length;
+    skip_blanks(&cursor);
+    return take_number(&cursor, 10, &number) ? number : HL_PLAT_UNKNOWN;
+}
+
+/* As above for "NAME:   12 kB", in bytes. */
+static uint64_t labelled_kib(struct hl_plat_piece line, const char *label)
+{
+    uint64_t number = labelled_number(line, label);
+    bool has_unit = line.size > 4 && memcmp(line.text + line.size - 4, " kB\n", 4) == 0;
+
+    if (number == HL_PLAT_UNKNOWN || !has_unit || number > (UINT64_MAX - 1) / 1024)
+        return HL_PLAT_UNKNOWN;
+    return number * 1024;
+}
+
+static void fill(uint64_t *field, uint64_t value)
+{
+    if (*field == HL_PLAT_UNKNOWN)
+        *field = value;
+}
+
+void hl_plat_parse_status(const char *text, size_t size, struct hl_plat_status *status)
+{
+    struct cursor cursor = over(text, size);
+    struct hl_plat_piece line;
+
+    *status = (struct hl_plat_status){HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN,
+                                      HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN};
+    while (take_until(&cursor, '\n', &line)) {
+        line.size++; /* its end stays with it: a number must be followed by something */
+        fill(&status->rss_bytes, labelled_kib(line, "VmRSS:"));
+        fill(&status->peak_rss_bytes, labelled_kib(line, "VmHWM:"));
+        fill(&status->vm_bytes, labelled_kib(line, "VmSize:"));
+        fill(&status->threads, labelled_number(line, "Threads:"));
+        fill(&status->tracer, labelled_number(line, "TracerPid:"));
+    }
+}
+
+static bool is_letter(char byte)
+{
+    return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
+}
+
+void hl_plat_parse_stat(const char *text, size_t size, char *state, uint64_t *start_ticks)
+{
+    struct cursor cursor = over(text, size);
+    struct hl_plat_piece field;
+    const char *at = cursor.end;
+
+    *state = 0;
+    *start_ticks = HL_PLAT_UNKNOWN;
+    /* "12 (name) S 1 ...": the name may contain ") (", so from its last bracket: proc(5). */
+    while (at > cursor.at && at[-1] != ')')
+        at--;
+    bool has_name = at > cursor.at;
+    cursor.at = at;
+    if (!has_name || !take_byte(&cursor, ' ') || !take_until(&cursor, ' ', &field) ||
+        field.size != 1 || !is_letter(field.text[0]))
+        return;
+    *state = field.text[0];
+    for (int skipped = 4; skipped < 22; skipped++)
+        if (!take_until(&cursor, ' ', &field) || field.size == 0)
+            return;
+    if (!take_number(&cursor, 10, start_ticks))
+        *start_ticks = HL_PLAT_UNKNOWN;
+}
+
+bool hl_plat_parse_schedstat(const char *text, size_t size, struct hl_plat_schedstat *schedstat)
+{
+    struct cursor cursor = over(text, size);
+
+    return take_number(&cursor, 10, &schedstat->on_core_ns) && take_byte(&cursor, ' ') &&
+           take_number(&cursor, 10, &schedstat->run_delay_ns) && take_byte(&cursor, ' ') &&
+           take_number(&cursor, 10, &schedstat->switches);
+}
+
+bool hl_plat_parse_io(const char *text, size_t size, uint64_t *read_bytes, uint64_t *written_bytes)
+{
+    struct cursor cursor = over(text, size);
+    struct hl_plat_piece line;
+
+    *read_bytes = *written_bytes = HL_PLAT_UNKNOWN;
+    while (take_until(&cursor, '\n', &line)) {
+        line.size++;
+        fill(read_bytes, labelled_number(line, "read_bytes:"));
+        fill(written_bytes, labelled_number(line, "write_bytes:"));
+    }
+    return *read_bytes != HL_PLAT_UNKNOWN && *written_bytes != HL_PLAT_UNKNOWN;
+}
+
+bool hl_plat_parse_cgroup_line(const char *line, size_t size, struct hl_plat_cgroup *cgroup)
+{
+    struct cursor cursor = over(line, size);
+
+    if (!take_number(&cursor, 10, &cgroup->hierarchy) || !take_byte(&cursor, ':') ||
+        !take_until(&cursor, ':', &cgroup->controllers))
+        return false;
+    cgroup->path = take_rest(&cursor); /* may contain ':' */
+    return cgroup->path.size > 0 && cgroup->path.text[0] == '/';
+}
+
+bool hl_plat_parse_mount_line(const char *line, size_t size, struct hl_plat_mount *mount)
+{
+    struct cursor cursor = over(line, size);
+    struct hl_plat_piece skipped;
+
+    /* id parent major:minor root point options [optional ...] - type source options */
+    if (!take_until(&cursor, ' ', &skipped) || !take_until(&cursor, ' ', &skipped) ||
+        !take_until(&cursor, ' ', &skipped) || !take_until(&cursor, ' ', &mount->root) ||
+        !take_until(&cursor, ' ', &mount->point))
+        return false;
+    do
+        if (!take_until(&cursor, ' ', &skipped))
+            return false;
+    while (!hl_plat_piece_is(skipped, "-"));
+    if (!take_until(&cursor, ' ', &mount->type) || !take_until(&cursor, ' ', &skipped))
+        return false;
+    mount->options = take_rest(&cursor);
+    return mount->root.size > 0 && mount->point.size > 0 && mount->point.text[0] == '/';
+}
+
+static bool is_octal(const char *at)
+{
+    return at[0] >= '0' && at[0] <= '3' && at[1] >= '0' && at[1] <= '7' && at[2] >= '0' &&
+           at[2] <= '7';
+}
+
+bool hl_plat_unescape(struct hl_plat_piece escaped, char *text, size_t capacity)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < escaped.size && used + 1 < capacity; used++) {
+        const char *at = escaped.text + i;
+        if (*at == '\\' && escaped.size - i >= 4 && is_octal(at + 1)) {
+            text[used] = (char)((at[1] - '0') * 64 + (at[2] - '0') * 8 + (at[3] - '0'));
+            i += 4;
+        } else {
+            text[used] = *at;
+            i++;
+        }
+        if (i == escaped.size) {
+            text[used + 1] = 0;
+            return true;
+        }
+    }
+    if (capacity > 0)
+        text[0] = 0;
+    return escaped.size == 0 && capacity > 0;
+}
+
+bool hl_plat_parse_cpu_max(const char *text, size_t size, uint64_t *quota, uint64_t *period)
+{
+    struct cursor cursor = over(text, size);
+
+    return take_number(&cursor, 10, quota) && take_byte(&cursor, ' ') &&
+           take_number(&cursor, 10, period) && *period > 0;
+}
+
+bool hl_plat_parse_number(const char *text, size_t size, uint64_t *number)
+{
+    struct cursor cursor = over(text, size);
+
+    return take_number(&cursor, 10, number) && take_byte(&cursor, '\n');
+}
+
+bool hl_plat_parse_mapping(const char *line, size_t size, struct hl_plat_mapping *mapping)
+{
+    struct cursor cursor = over(line, size);
+    struct hl_plat_piece access, skipped, path;
+    uint64_t low, high;
+
+    /* low-high rwxp offset device inode   path */
+    if (!take_number(&cursor, 16, &low) || !take_byte(&cursor, '-') ||
+        !take_number(&cursor, 16, &high) || !take_byte(&cursor, ' ') ||
+        !take_until(&cursor, ' ', &access) || access.size < 4 ||
+        !take_until(&cursor, ' ', &skipped) || !take_until(&cursor, ' ', &skipped))
+        return false;
+    if (low >= high || high > UINTPTR_MAX)
+        return false;
+    path = (struct hl_plat_piece){cursor.at, 0};
+    if (take_until(&cursor, ' ', &skipped)) {
+        skip_blanks(&cursor);
+        path = take_rest(&cursor);
+    }
+    mapping->low = (uintptr_t)low;
+    mapping->high = (uintptr_t)high;
+    mapping->is_writable = access.text[1] == 'w';
+    mapping->is_main_stack = hl_plat_piece_is(path, "[stack]");
+    return true;
+}
+
+bool hl_plat_parse_tid(const char *name, size_t size, uint64_t *tid)
+{
+    uint64_t value = 0;
+
+    if (size == 0 || size > 10)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        if (name[i] < '0' || name[i] > '9')
+            return false;
+        value = value * 10 + (uint64_t)(name[i] - '0');
+    }
+    *tid = value;
+    return value > 0;
+}

@@ -1,0 +1,101 @@
+/* platform/linux/plat.h - what the files of this folder share.
+ *
+ * Three descriptors are kept (the wake pipe is a fourth where it cannot be opened
+ * again); all others are opened for one reading and closed again. Each is
+ * remembered with the device and inode of its file, because an application
+ * that closes everything above 2 takes ours with the rest, and its next open()
+ * may get the same number. So a descriptor is compared before every use, and
+ * one that is no longer ours is neither used nor closed, only opened again.
+ *
+ * A child inherits what was open at a fork, also the file that was just being
+ * read, and closes it in hl_plat_abandon_in_child. The kernel copies the
+ * descriptors first and the memory later (by 100 us and more), so what the child
+ * finds written down is newer than what it inherited: hence `past`.
+ */
+#ifndef HL_PLAT_LINUX_PLAT_H
+#define HL_PLAT_LINUX_PLAT_H
+
+#include "../platform.h"
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+/* A descriptor and the file it must lead to; number -1 = none. Written by one
+ * thread; hl_plat_wake reads it in any thread and a forked child at any moment,
+ * so the number is withdrawn first and published last. */
+struct hl_plat_kept {
+    atomic_int number;
+    _Atomic uint64_t device, inode;
+};
+
+#define HL_PLAT_BUFFER_BYTES 65536
+#define HL_PLAT_LOWEST_DESCRIPTOR 10
+#define HL_PLAT_PAST 64
+
+struct hl_plat {
+    struct hl_plat_kept hear, call; /* the wake pipe, normally one descriptor for both (wait.c) */
+    struct hl_plat_kept tasks;      /* /proc/self/task */
+    struct hl_plat_kept status;     /* /proc/thread-self/status of the thread status_tid */
+    struct hl_plat_kept passing;    /* what is open for one reading */
+    struct hl_plat_kept past[HL_PLAT_PAST]; /* the latest that were passing, in a ring */
+    unsigned past_next;
+    atomic_bool woken;
+    uint64_t status_tid;
+    uint64_t start_ns; /* of the process, on CLOCK_BOOTTIME; 0 = not read yet */
+    const char *why[HL_PLAT_KEYS];
+    _Alignas(16) char buffer[HL_PLAT_BUFFER_BYTES];
+    char path[2 * PATH_MAX];
+    struct hl_plat_group {     /* where the process stands in a cgroup hierarchy (limits.c) */
+        char inside[PATH_MAX]; /* as /proc/self/cgroup says; "" = not in it */
+        char directory[2 * PATH_MAX];
+        size_t top; /* length of the mount point in `directory`; 0 = not mounted */
+    } groups[3];
+};
+
+/* ---- descriptor.c ------------------------------------------------------- */
+
+/* Moves a descriptor to or above HL_PLAT_LOWEST_DESCRIPTOR. The new number, or a
+ * negative errno; the old one is closed either way. */
+int hl_plat_raise(int descriptor);
+
+/* Remembers an open descriptor. false: it cannot be asked what it is, and is not open any more. */
+bool hl_plat_keep(struct hl_plat_kept *kept, int descriptor);
+/* Its number while it is still ours, else -1. Async-signal-safe but for errno. */
+int hl_plat_ours(const struct hl_plat_kept *kept);
+void hl_plat_let_go(struct hl_plat_kept *kept);
+
+/* The file `name` of the calling thread in /proc. (/proc/self is the first thread,
+ * which has no memory and no files any more after pthread_exit in main.) */
+int hl_plat_open_own(const char *name, int flags);
+
+/* For one reading: at most one at a time, closed with hl_plat_close_passing.
+ * The number, or a negative errno. */
+int hl_plat_open_passing(struct hl_plat *plat, int directory, const char *path);
+int hl_plat_pass(struct hl_plat *plat, int descriptor);
+void hl_plat_close_passing(struct hl_plat *plat);
+
+/* Open, one read, close. Bytes read, or a negative errno. */
+ssize_t hl_plat_read_file(struct hl_plat *plat, int directory, const char *path, char *text,
+                          size_t capacity);
+ssize_t hl_plat_read_own(struct hl_plat *plat, const char *name, char *text, size_t capacity);
+
+/* ---- plat.c ------------------------------------------------------------- */
+
+/* Notes why `key` is missing: for an error number, or with a text. */
+void hl_plat_miss(struct hl_plat *plat, enum hl_plat_key key, int error);
+void hl_plat_miss_because(struct hl_plat *plat, enum hl_plat_key key, const char *text);
+extern const char hl_plat_not_understood[];
+
+/* ---- process.c, threads.c, wait.c --------------------------------------- */
+
+struct hl_plat_status;
+/* Reads /proc/thread-self/status. 0 or a negative errno. */
+int hl_plat_read_status(struct hl_plat *plat, struct hl_plat_status *status);
+void hl_plat_open_status(struct hl_plat *plat);
+/* The kept /proc/self/task, opened again where needed, or a negative errno. */
+int hl_plat_task_directory(struct hl_plat *plat);
+/* Makes the pipe for hl_plat_wake where there is none. */
+void hl_plat_open_wake(struct hl_plat *plat);
+
+#endif

@@ -1,0 +1,124 @@
+/* platform/linux/state.c - what one thread is called and what it is doing.
+ *
+ * Opened below the kept task directory, read once and closed: a descriptor for
+ * each thread would use up the process's limit. That the thread is gone is a
+ * normal answer at the opening and at the reading.
+ */
+#define _GNU_SOURCE
+#include "plat.h"
+#include "parse.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Bytes read from task/TID/FILE, or a negative errno. */
+static ssize_t read_of_thread(struct hl_plat *plat, uint64_t tid, const char *file, char *text,
+                              size_t capacity)
+{
+    char path[48];
+    int directory = hl_plat_task_directory(plat);
+
+    snprintf(path, sizeof path, "/proc/self/task/%" PRIu64 "/%s", tid, file);
+    if (directory == -EXDEV)
+        return directory;
+    if (directory < 0) /* none could be kept; the whole path may still do */
+        return hl_plat_read_file(plat, AT_FDCWD, path, text, capacity);
+    return hl_plat_read_file(plat, directory, path + strlen("/proc/self/task/"), text, capacity);
+}
+
+static void miss(struct hl_plat *plat, enum hl_plat_key key, ssize_t error)
+{
+    if (error == -EXDEV)
+        hl_plat_miss_because(plat, key, "/proc belongs to another container");
+    else if (error == -ENOENT && hl_plat_ours(&plat->tasks) >= 0)
+        hl_plat_miss(plat, key, ESRCH);
+    else
+        hl_plat_miss(plat, key, (int)-error);
+}
+
+bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES])
+{
+    int saved = errno;
+    ssize_t size = read_of_thread(plat, tid, "comm", name, HL_PLAT_NAME_BYTES - 1);
+
+    if (size < 0) {
+        miss(plat, HL_PLAT_THREAD_NAME, size);
+        size = 0;
+        name[0] = 0;
+        errno = saved;
+        return false;
+    }
+    if (size > 0 && name[size - 1] == '\n') /* the kernel's; the name's own ones stay */
+        size--;
+    name[size] = 0;
+    errno = saved;
+    return true;
+}
+
+/* Kernels that do not count write "0 0 0". A thread that never ran has this too,
+ * but the caller's own has run. */
+static bool kernel_counts(struct hl_plat *plat)
+{
+    char text[96];
+    struct hl_plat_schedstat own;
+    ssize_t size = hl_plat_read_own(plat, "schedstat", text, sizeof text);
+
+    return size > 0 && hl_plat_parse_schedstat(text, (size_t)size, &own) && own.switches > 0;
+}
+
+static void add_times(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state)
+{
+    char text[96];
+    struct hl_plat_schedstat times;
+    ssize_t size = read_of_thread(plat, tid, "schedstat", text, sizeof text);
+
+    if (size < 0) {
+        miss(plat, HL_PLAT_THREAD_STATE, size);
+        return;
+    }
+    if (!hl_plat_parse_schedstat(text, (size_t)size, &times)) {
+        hl_plat_miss_because(plat, HL_PLAT_THREAD_STATE, hl_plat_not_understood);
+        return;
+    }
+    if (times.switches == 0 && !kernel_counts(plat)) {
+        hl_plat_miss_because(plat, HL_PLAT_THREAD_STATE, "this kernel does not offer it");
+        return;
+    }
+    state->times_known = true;
+    state->on_core_ns = times.on_core_ns;
+    state->run_delay_ns = times.run_delay_ns;
+    state->switches = times.switches;
+}
+
+static bool add_stat(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state)
+{
+    char text[1024];
+    uint64_t start;
+    ssize_t size = read_of_thread(plat, tid, "stat", text, sizeof text);
+
+    if (size < 0) {
+        miss(plat, HL_PLAT_THREAD_STATE, size);
+        return false;
+    }
+    hl_plat_parse_stat(text, (size_t)size, &state->state, &start);
+    state->start_known = start != HL_PLAT_UNKNOWN;
+    state->start = state->start_known ? start : 0;
+    if (!state->start_known)
+        hl_plat_miss_because(plat, HL_PLAT_THREAD_STATE, hl_plat_not_understood);
+    return state->state != 0 || state->start_known;
+}
+
+bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state)
+{
+    int saved = errno;
+
+    *state = (struct hl_plat_thread_state){0};
+    bool known = add_stat(plat, tid, state);
+    if (known)
+        add_times(plat, tid, state);
+    errno = saved;
+    return known;
+}

@@ -1,0 +1,81 @@
+/* platform/none/figures.c - every figure, refused with a reason. */
+#include "plat.h"
+
+struct hl_plat *hl_plat_open(void)
+{
+    struct hl_plat *plat = hl_plat_map(sizeof *plat);
+
+    if (plat) {
+        atomic_init(&plat->hear.number, -1);
+        atomic_init(&plat->call.number, -1);
+        hl_plat_open_wake(plat);
+    }
+    return plat;
+}
+
+void hl_plat_close(struct hl_plat *plat)
+{
+    if (!plat)
+        return;
+    hl_plat_close_wake(plat);
+    hl_plat_unmap(plat, sizeof *plat);
+}
+
+void hl_plat_abandon_in_child(struct hl_plat *plat)
+{
+    hl_plat_close(plat); /* takes no lock and trusts no half-written entry, so it is the same */
+}
+
+const char *hl_plat_why(const struct hl_plat *plat, enum hl_plat_key key)
+{
+    (void)plat;
+    (void)key;
+    return hl_plat_refusal;
+}
+
+void hl_plat_process(struct hl_plat *plat, uint32_t wanted, struct hl_plat_process *process)
+{
+    (void)plat;
+    (void)wanted;
+    *process = (struct hl_plat_process){0};
+}
+
+void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits)
+{
+    (void)plat;
+    *limits = (struct hl_plat_limits){0};
+}
+
+bool hl_plat_threads(struct hl_plat *plat, struct hl_plat_thread *threads, size_t capacity,
+                     size_t *total)
+{
+    (void)plat;
+    (void)threads;
+    (void)capacity;
+    *total = 0;
+    return false;
+}
+
+bool hl_plat_thread_cpu(struct hl_plat *plat, uint64_t tid, uint64_t *cpu_ns)
+{
+    (void)plat;
+    (void)tid;
+    (void)cpu_ns;
+    return false;
+}
+
+bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES])
+{
+    (void)plat;
+    (void)tid;
+    name[0] = 0;
+    return false;
+}
+
+bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state)
+{
+    (void)plat;
+    (void)tid;
+    *state = (struct hl_plat_thread_state){0};
+    return false;
+}
