@@ -139,7 +139,7 @@ struct hl_unavailable_event {
 };
 
 /* Something that the user should know and that is none of the above. Empty
- * parts are left out. */
+ * parts are left out, except an empty value: the variable was set to nothing. */
 struct hl_note_event {
     const char *flag;     /* a bare word: "forked" */
     const char *variable; /* the setting */
@@ -147,9 +147,9 @@ struct hl_note_event {
     const char *accepted; /* what would have been understood */
     const char *used;     /* what is used instead */
     const char *reason;
-    uint64_t child;       /* 0 = none: the forked child's pid */
-    const char *last_flag;/* "unmonitored" */
-    uint64_t dropped;     /* 0 = none: lines lost so far */
+    uint64_t child;        /* 0 = none: the forked child's pid */
+    const char *last_flag; /* "unmonitored" */
+    uint64_t dropped;      /* 0 = none: lines lost so far */
 };
 
 struct hl_stop_event {

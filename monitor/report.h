@@ -13,12 +13,14 @@ void hl_report_phase(struct hl_line *, const struct hl_line_head *, const struct
 void hl_report_phases_omitted(struct hl_line *, const struct hl_line_head *, uint64_t omitted);
 void hl_report_busy(struct hl_line *, const struct hl_line_head *, const struct hl_busy_event *);
 void hl_report_stall(struct hl_line *, const struct hl_line_head *, const struct hl_stall_event *);
-void hl_report_merged(struct hl_line *, const struct hl_line_head *, const struct hl_merged_event *);
+void hl_report_merged(struct hl_line *, const struct hl_line_head *,
+                      const struct hl_merged_event *);
 void hl_report_recovered(struct hl_line *, const struct hl_line_head *,
                          const struct hl_recovered_event *);
 void hl_report_merged_recovered(struct hl_line *, const struct hl_line_head *,
                                 const struct hl_merged_recovered_event *);
-void hl_report_paused(struct hl_line *, const struct hl_line_head *, const struct hl_paused_event *);
+void hl_report_paused(struct hl_line *, const struct hl_line_head *,
+                      const struct hl_paused_event *);
 void hl_report_unavailable(struct hl_line *, const struct hl_line_head *,
                            const struct hl_unavailable_event *);
 void hl_report_note(struct hl_line *, const struct hl_line_head *, const struct hl_note_event *);
