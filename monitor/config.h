@@ -22,15 +22,16 @@ enum hl_setting_kind {
 };
 
 struct hl_setting {
-    const char *name;     /* as in monitor_options, "interval_ms"; NULL where only the environment has it */
+    const char
+        *name; /* as in monitor_options, "interval_ms"; NULL where only the environment has it */
     const char *variable; /* "HEARTLINE_INTERVAL" */
     enum hl_setting_kind kind;
-    size_t offset;        /* in monitor_options */
+    size_t offset; /* in monitor_options */
     uint64_t preset, minimum, maximum;
-    bool zero_is_never;   /* 0 is allowed besides the range */
+    bool zero_is_never;         /* 0 is allowed besides the range */
     const char *const *choices; /* NULL-terminated; the index is the value */
-    const char *accepted; /* for the note: "10ms to 24h, as 500ms, 10s, 2m or 1h30m; ..." */
-    const char *help;     /* one sentence for the documentation */
+    const char *accepted;       /* for the note: "10ms to 24h, as 500ms, 10s, 2m or 1h30m; ..." */
+    const char *help;           /* one sentence for the documentation */
 };
 
 extern const struct hl_setting hl_settings[];
@@ -39,9 +40,9 @@ extern const size_t hl_settings_count;
 /* A value in the environment that was not understood. */
 struct hl_bad_value {
     const struct hl_setting *setting;
-    const char *variable;    /* also set for HEARTLINE itself */
+    const char *variable; /* also set for HEARTLINE itself */
     const char *accepted;
-    char value[128];         /* cut with an ellipsis when longer */
+    char value[128]; /* cut with an ellipsis when longer */
 };
 #define HL_BAD_VALUES 16
 
@@ -50,9 +51,9 @@ struct hl_config {
     monitor_options options; /* log_path and tag point into this struct, or are NULL */
     char log_path[HL_PATH_BYTES];
     char tag[HL_TAG_BYTES];
-    bool off;                /* HEARTLINE=off */
-    bool env_ignored;        /* the environment is not to be trusted and was not read */
-    bool log_from_env;       /* log_path came from HEARTLINE_LOG */
+    bool off;          /* HEARTLINE=off */
+    bool env_ignored;  /* the environment is not to be trusted and was not read */
+    bool log_from_env; /* log_path came from HEARTLINE_LOG */
     struct hl_bad_value bad[HL_BAD_VALUES];
     size_t bad_count;
 };
@@ -67,7 +68,7 @@ int hl_config_resolve(struct hl_config *config, const monitor_options *options);
 bool hl_config_duration(const char *text, uint64_t *ms);
 
 /* A setting's value as a person would write it ("1m00s", "text"), for notes. */
-void hl_config_show(const struct hl_setting *setting, const monitor_options *options,
-                    char *text, size_t size);
+void hl_config_show(const struct hl_setting *setting, const monitor_options *options, char *text,
+                    size_t size);
 
 #endif

@@ -19,11 +19,12 @@ struct hl_sink {
     monitor_sink callback; /* NULL: to log */
     void *callback_data;
     struct hl_plat_log log;
-    char path[HL_PATH_BYTES];      /* "" = standard error: opened again after an error */
-    char tail[HL_LINE_BYTES];      /* the rest of a line that was taken in part */
+    char path[HL_PATH_BYTES]; /* "" = standard error: opened again after an error */
+    char tail[HL_LINE_BYTES]; /* the rest of a line that was taken in part */
     size_t tail_length;
-    _Atomic uint64_t dropped;      /* lines lost since the start */
-    _Atomic int last_error;        /* why the last one was lost: errno, 0 = none yet */
+    uint64_t looked_ns;       /* when the path was last seen to lead to the open file */
+    _Atomic uint64_t dropped; /* lines lost since the start */
+    _Atomic int last_error;   /* why the last one was lost: errno, 0 = none yet */
 };
 
 /* Opens what the options name. 0 or a negative errno. */
@@ -31,6 +32,8 @@ int hl_sink_open(struct hl_sink *sink, const monitor_options *options);
 /* `line` ends with a line feed. true: it was taken (perhaps its end is still to
  * be written); false: it was dropped and counted. */
 bool hl_sink_write(struct hl_sink *sink, enum monitor_level level, const char *line, size_t length);
+/* Why a line was lost, as a constant text. `error`: errno. */
+const char *hl_sink_reason(int error);
 /* Tries to finish what was taken in part, then gives back what is open. */
 void hl_sink_close(struct hl_sink *sink);
 /* In a forked child: gives back what is open and writes nothing. */
