@@ -42,7 +42,7 @@ extern "C" {
 #define MONITOR_VERSION_MAJOR 0
 #define MONITOR_VERSION_MINOR 1
 #define MONITOR_VERSION_PATCH 0
-#define MONITOR_VERSION                                                                            \
+#define MONITOR_VERSION \
     (MONITOR_VERSION_MAJOR * 10000 + MONITOR_VERSION_MINOR * 100 + MONITOR_VERSION_PATCH)
 
 enum monitor_format {
@@ -72,8 +72,7 @@ enum monitor_fork {
  * bytes long (at most 4095). The callback may be slow, which delays later
  * lines and nothing else, and may use scopes; monitor_stop called in it
  * returns -EDEADLK. */
-typedef void (*monitor_sink)(void *data, enum monitor_level level, const char *line,
-                             size_t length);
+typedef void (*monitor_sink)(void *data, enum monitor_level level, const char *line, size_t length);
 
 /* Fill with monitor_options_default first, then change what you need: fields
  * that a later version adds then have their defaults. */

@@ -73,8 +73,8 @@ MONITOR_API void monitor_scope_expect(uint64_t limit_ms);
 MONITOR_API scope_progress monitor_scope_push_progress(const char *label, size_t length,
                                                        uint64_t total, const void *frame,
                                                        const char *function);
-MONITOR_API monitor_scope_token monitor_scope_begin(const char *label, size_t length,
-                                                    unsigned kind, const void *frame);
+MONITOR_API monitor_scope_token monitor_scope_begin(const char *label, size_t length, unsigned kind,
+                                                    const void *frame);
 MONITOR_API monitor_scope_token monitor_scope_beginf(const void *frame, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 MONITOR_API monitor_progress_token monitor_scope_begin_progress(const char *label, size_t length,
@@ -89,22 +89,21 @@ MONITOR_API void monitor_progress_set(scope_progress progress, uint64_t current,
 
 /* The length of a literal is known here; any other string is measured inside,
  * and never beyond what a label can hold. */
-#define MONITOR_LABEL_(label)                                                                      \
+#define MONITOR_LABEL_(label) \
     (label), (__builtin_constant_p(__builtin_strlen(label)) ? __builtin_strlen(label) : SIZE_MAX)
 #define MONITOR_FRAME_ __builtin_frame_address(0)
 #define MONITOR_JOIN2_(a, b) a##b
 #define MONITOR_JOIN_(a, b) MONITOR_JOIN2_(a, b)
-#define MONITOR_GUARD_                                                                             \
-    __attribute__((cleanup(monitor_scope_end), unused))                                            \
-        const monitor_scope_token MONITOR_JOIN_(monitor_scope_, __COUNTER__)
+#define MONITOR_GUARD_                                                                           \
+    __attribute__((cleanup(monitor_scope_end), unused)) const monitor_scope_token MONITOR_JOIN_( \
+        monitor_scope_, __COUNTER__)
 
 #ifndef HEARTLINE_DISABLE
 
 /* Opens a scope on the calling thread. The text is copied (79 bytes; longer is
  * cut on a character boundary and marked), so it may die at once. Up to 32
  * deep is kept; deeper is counted and shown as a number. */
-#define scope_push(label)                                                                          \
-    monitor_scope_push_(label, MONITOR_SCOPE_PLAIN, MONITOR_FRAME_, __func__)
+#define scope_push(label) monitor_scope_push_(label, MONITOR_SCOPE_PLAIN, MONITOR_FRAME_, __func__)
 
 /* The same, with a label formatted as by printf. */
 #define scope_pushf(...) monitor_scope_pushf(MONITOR_FRAME_, __func__, __VA_ARGS__)
@@ -116,15 +115,15 @@ MONITOR_API void monitor_progress_set(scope_progress progress, uint64_t current,
 
 /* A scope to the end of the enclosing block. In C, compile with -fexceptions
  * if threads are cancelled inside one; it is repaired at thread end anyway. */
-#define SCOPE(label)                                                                               \
+#define SCOPE(label) \
     MONITOR_GUARD_ = monitor_scope_begin_(label, MONITOR_SCOPE_PLAIN, MONITOR_FRAME_)
 #define SCOPEF(...) MONITOR_GUARD_ = monitor_scope_beginf(MONITOR_FRAME_, __VA_ARGS__)
 
 /* Legitimate waiting: an idle worker, a server waiting for a client. Not a
  * stall by the default limit, and never the headline. Ended like any scope. */
-#define scope_wait(label)                                                                          \
+#define scope_wait(label) \
     monitor_scope_push_(label, MONITOR_SCOPE_WAITING, MONITOR_FRAME_, __func__)
-#define SCOPE_WAIT(label)                                                                          \
+#define SCOPE_WAIT(label) \
     MONITOR_GUARD_ = monitor_scope_begin_(label, MONITOR_SCOPE_WAITING, MONITOR_FRAME_)
 
 /* The innermost scope's own stall limit in milliseconds, instead of the
@@ -134,21 +133,21 @@ MONITOR_API void monitor_progress_set(scope_progress progress, uint64_t current,
 #define scope_expect(limit_ms) monitor_scope_expect(limit_ms)
 
 /* A scope with a counter. total 0 = unknown. Any number of threads may add and
- * set at once; the owner's own additions cost least. set gives the count a new
- * value and, when total is not 0, the total too. */
-#define scope_push_progress(label, total)                                                          \
+ * set at once; the owner's own additions cost least. set gives the counter a
+ * new value and a new total. */
+#define scope_push_progress(label, total) \
     monitor_scope_push_progress_(label, total, MONITOR_FRAME_, __func__)
 #define scope_progress_add(progress, n) monitor_progress_add((progress), (n))
-#define scope_progress_set(progress, current, total)                                               \
+#define scope_progress_set(progress, current, total) \
     monitor_progress_set((progress), (current), (total))
 
 /* Declares `name`, a scope_progress, with a scope to the end of the block. */
-#define SCOPE_PROGRESS(name, label, total)                                                         \
+#define SCOPE_PROGRESS(name, label, total) \
     SCOPE_PROGRESS_(name, label, total, MONITOR_JOIN_(monitor_progress_, __COUNTER__))
-#define SCOPE_PROGRESS_(name, label, total, both)                                                  \
-    const monitor_progress_token both =                                                            \
-        monitor_scope_begin_progress_(label, total, MONITOR_FRAME_);                               \
-    MONITOR_GUARD_ = both.token;                                                                   \
+#define SCOPE_PROGRESS_(name, label, total, both)                    \
+    const monitor_progress_token both =                              \
+        monitor_scope_begin_progress_(label, total, MONITOR_FRAME_); \
+    MONITOR_GUARD_ = both.token;                                     \
     const scope_progress name __attribute__((unused)) = both.progress
 
 /* The label is evaluated once; after inlining, a literal's length is a
@@ -160,8 +159,7 @@ MONITOR_INLINE_ void monitor_scope_push_(const char *label, unsigned kind, const
     monitor_scope_push(MONITOR_LABEL_(label), kind, frame, function);
 }
 MONITOR_INLINE_ scope_progress monitor_scope_push_progress_(const char *label, uint64_t total,
-                                                            const void *frame,
-                                                            const char *function)
+                                                            const void *frame, const char *function)
 {
     return monitor_scope_push_progress(MONITOR_LABEL_(label), total, frame, function);
 }
@@ -188,12 +186,12 @@ MONITOR_INLINE_ monitor_progress_token monitor_scope_begin_progress_(const char 
 #define scope_wait(label) MONITOR_UNUSED_(label)
 #define SCOPE_WAIT(label) MONITOR_UNUSED_(label)
 #define scope_expect(limit_ms) MONITOR_UNUSED_(limit_ms)
-#define scope_push_progress(label, total)                                                          \
+#define scope_push_progress(label, total) \
     (MONITOR_UNUSED_(label), MONITOR_UNUSED_(total), monitor_no_progress_())
 #define scope_progress_add(progress, n) (MONITOR_UNUSED_(progress), MONITOR_UNUSED_(n))
-#define scope_progress_set(progress, current, total)                                               \
+#define scope_progress_set(progress, current, total) \
     (MONITOR_UNUSED_(progress), MONITOR_UNUSED_(current), MONITOR_UNUSED_(total))
-#define SCOPE_PROGRESS(name, label, total)                                                         \
+#define SCOPE_PROGRESS(name, label, total) \
     const scope_progress name __attribute__((unused)) = scope_push_progress(label, total)
 static inline __attribute__((always_inline, unused)) scope_progress monitor_no_progress_(void)
 {

@@ -12,9 +12,11 @@
 #include <heartline/scope.h>
 #include <string>
 
-namespace heartline {
+namespace heartline
+{
 
-class scope {
+class scope
+{
 public:
     explicit __attribute__((always_inline)) scope(const char *label)
         : token_(begin(label, MONITOR_SCOPE_PLAIN, __builtin_frame_address(0)))
@@ -31,12 +33,16 @@ public:
 protected:
     explicit scope(const monitor_scope_token &token) : token_(token) {}
 #ifndef HEARTLINE_DISABLE
-    static __attribute__((always_inline)) monitor_scope_token
-    begin(const char *label, unsigned kind, const void *frame)
+    static __attribute__((always_inline)) monitor_scope_token begin(const char *label,
+                                                                    unsigned kind,
+                                                                    const void *frame)
     {
         return monitor_scope_begin_(label, kind, frame);
     }
-    static void end(const monitor_scope_token *token) { monitor_scope_end(token); }
+    static void end(const monitor_scope_token *token)
+    {
+        monitor_scope_end(token);
+    }
 #else
     static monitor_scope_token begin(const char *, unsigned, const void *)
     {
@@ -50,7 +56,8 @@ private:
 };
 
 // Legitimate waiting, see scope_wait.
-class wait : public scope {
+class wait : public scope
+{
 public:
     explicit __attribute__((always_inline)) wait(const char *label)
         : scope(begin(label, MONITOR_SCOPE_WAITING, __builtin_frame_address(0)))
@@ -59,7 +66,8 @@ public:
 };
 
 // A scope with a counter, see scope_push_progress.
-class progress {
+class progress
+{
 public:
     explicit __attribute__((always_inline)) progress(const char *label, uint64_t total = 0)
         : both_(begin(label, total, __builtin_frame_address(0)))
@@ -68,8 +76,14 @@ public:
     progress(const progress &) = delete;
     progress &operator=(const progress &) = delete;
 #ifndef HEARTLINE_DISABLE
-    ~progress() { monitor_scope_end(&both_.token); }
-    void add(uint64_t n) const { monitor_progress_add(both_.progress, n); }
+    ~progress()
+    {
+        monitor_scope_end(&both_.token);
+    }
+    void add(uint64_t n) const
+    {
+        monitor_progress_add(both_.progress, n);
+    }
     void set(uint64_t current, uint64_t total = 0) const
     {
         monitor_progress_set(both_.progress, current, total);
@@ -79,11 +93,15 @@ public:
     void set(uint64_t, uint64_t = 0) const {}
 #endif
     // A plain value that workers may copy and outlive this object with.
-    scope_progress handle() const { return both_.progress; }
+    scope_progress handle() const
+    {
+        return both_.progress;
+    }
 
 private:
-    static __attribute__((always_inline)) monitor_progress_token
-    begin(const char *label, uint64_t total, const void *frame)
+    static __attribute__((always_inline)) monitor_progress_token begin(const char *label,
+                                                                       uint64_t total,
+                                                                       const void *frame)
     {
 #ifndef HEARTLINE_DISABLE
         return monitor_scope_begin_progress_(label, total, frame);

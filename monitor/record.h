@@ -1,0 +1,147 @@
+/* monitor/record.h - the memory that a thread and the monitor share.
+ *
+ * One record per thread that ever pushed a scope. It is written by its thread
+ * alone (the words marked M by the monitor alone), read by the monitor without
+ * stopping anyone, self-contained (labels are copied in, there is no pointer
+ * into the application) and never unmapped, so a late reader reads old truth
+ * and never faults.
+ *
+ * The protocol, frame by frame. Each frame has a version: even = live, odd =
+ * not live (being written, or popped). Its upper 48 bits count the pushes to
+ * this frame, so a version names one scope for ever; bits 15..1 count changes
+ * of the scope's limit.
+ *
+ *   push   depth = d+1; data...; version = next even
+ *   pop    popped_ns = now; version |= 1; (what else there is to do;) depth = d
+ *   read   depth; for each frame: version, data..., version again; then depth,
+ *          popped_ns and every version once more
+ *
+ * All stores are release, all loads of the reader are acquire, there is no
+ * fence and no read-modify-write. Why a frame is never read torn: data of a
+ * later push is stored after the version went odd; a reader that sees such data
+ * (acquire) sees the odd or a later version when it looks again. Data of an
+ * earlier push cannot be seen once the even version is, since that was stored
+ * last. Why the whole stack is true at one instant: the second reading of depth
+ * lies after every first and before every second reading of a version; at the
+ * point where that depth was stored, all those frames were live (depth is
+ * stored before version in a push, so depth is never older than the frames).
+ * A thread that churns too fast to be caught whole still yields its outer
+ * frames: those whose version did not change.
+ *
+ * Signal handlers: a push reserves its frame by storing depth before it loads
+ * anything else of the frame, and a pop stores depth after everything else, so
+ * a handler that pushes and pops in the middle works on the frames above and
+ * leaves everything as it was.
+ *
+ * Arming: to learn when a scope ended, the monitor writes its name into the
+ * frame's `watch`, passes a barrier on all threads, and looks at the version
+ * again. pop stores the version first and loads `watch` then, so either the
+ * monitor sees the end, or the pop sees the watch and leaves the time in
+ * `ended`.
+ */
+#ifndef HL_RECORD_H
+#define HL_RECORD_H
+
+#include "event.h"
+
+#include <stdatomic.h>
+
+typedef _Atomic uint64_t hl_word;
+
+#define HL_LABEL_WORDS (HL_LABEL_BYTES / 8)
+#define HL_ENDED 4     /* ends of watched scopes; the last 3 can be read, the 4th may be in work */
+#define HL_COUNTERS 96 /* 32 can be live at once; 64 others pass before one is used again */
+
+/* A version's parts. */
+#define HL_NOT_LIVE 1u
+#define HL_VERSION_MINOR 0xffffu
+static inline uint64_t hl_version_scope(uint64_t version)
+{
+    return version >> 16;
+}
+static inline bool hl_version_is_live(uint64_t version)
+{
+    return version != 0 && !(version & HL_NOT_LIVE);
+}
+
+/* `kind` of a frame: flags, and the counter's number + 1 from bit 8 on. */
+#define HL_KIND_WAITING 1u
+#define HL_KIND_LIMIT 2u
+#define HL_KIND_COUNTER_SHIFT 8
+
+struct hl_frame {
+    hl_word version;
+    hl_word watch; /* M: the scope (version >> 16) << 1 | reported; 0 = none */
+    hl_word pushed_ns;
+    hl_word kind;
+    hl_word limit_ns;       /* own limit (HL_KIND_LIMIT); 0 = never */
+    hl_word limit_since_ns; /* when its clock began */
+    hl_word label[HL_LABEL_WORDS];
+    /* Of the owner alone. `function` is NULL for a block scope. */
+    uintptr_t address;
+    const char *function;
+};
+
+/* How a watched scope ended. */
+struct hl_ended {
+    hl_word scope; /* (version >> 16) << 8 | frame << 1 | by the thread's exit */
+    hl_word ended_ns;
+    hl_word quiet_since_ns; /* the last push or pop on the thread before that end */
+    hl_word limit_since_ns; /* when the clock of its own limit began; 0 = it had none */
+    hl_word progress;       /* of the counter that covered it; HL_UNKNOWN = none */
+};
+
+/* A progress counter. Its generation is odd while it is open; a handle is good
+ * while the generation is the one it was made with. Three cache lines, because
+ * three parties write: everybody reads the first, the owner bumps the second,
+ * all others the third. */
+struct hl_record;
+struct monitor_progress {
+    _Alignas(64) hl_word generation;
+    hl_word total;
+    _Atomic(struct hl_record *) record;
+    _Alignas(64) hl_word own;
+    _Alignas(64) hl_word shared;
+};
+
+struct hl_record {
+    _Alignas(64) _Atomic uint32_t depth; /* the true one, may exceed HL_DEPTH */
+    uint32_t index;                      /* in the registry; constant */
+    hl_word popped_ns;                   /* last pop that left a scope open */
+    hl_word reported;                    /* M: a number when a stall was reported, to be cleared by
+                                            the next push */
+    hl_word tid;                         /* 0 = free */
+    hl_word sign_epoch, sign_ns;         /* that number, and the time of that push */
+    hl_word overflow, unbalanced, repaired; /* cumulative, also over the threads that had this */
+    hl_word ended_count;                    /* how many were ever written to `ended` */
+    struct hl_ended ended[HL_ENDED];
+    _Atomic uint32_t next_free; /* index + 1 */
+    _Atomic uint32_t fork_epoch;
+    /* Of the owner alone. */
+    struct monitor_progress *counters; /* HL_COUNTERS of them, or NULL; constant */
+    uint32_t next_counter;
+    uint32_t exit_rounds;
+    uint32_t stack_tries;
+    uintptr_t stack_low, stack_high; /* 0 = not known yet */
+    struct hl_frame frames[HL_DEPTH];
+};
+
+static inline uint64_t hl_get(const hl_word *word)
+{
+    return atomic_load_explicit((hl_word *)(uintptr_t)word, memory_order_relaxed);
+}
+static inline uint64_t hl_acquire(const hl_word *word)
+{
+    return atomic_load_explicit((hl_word *)(uintptr_t)word, memory_order_acquire);
+}
+static inline void hl_release(hl_word *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_release);
+}
+/* A counter of rare things. In one step: a signal handler of its writer may come between. */
+static inline void hl_add(hl_word *word, uint64_t n)
+{
+    atomic_fetch_add_explicit(word, n, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,603 @@
+/* A thread's own side of its record: push, pop, limits, and the repair of what
+ * was forgotten. The protocol and its argument stand in record.h; this file is
+ * the writer. Nothing here locks, allocates (after the first push) or makes a
+ * system call on the usual path; the unusual ones are functions of their own,
+ * out of the way of the usual ones.
+ *
+ * Repair. longjmp, pthread_cancel and exceptions leave scopes behind. A block
+ * scope (SCOPE) lives exactly as long as its frame, so one whose frame lies
+ * below the caller's on the thread's own stack is dead: the next push prunes
+ * it, and the end of an enclosing block truncates to what it found. A plain
+ * scope may be opened in one function and closed in another, so it is never
+ * dead by its address; a pop removes it together with its opener's when the
+ * frame *and* the function are the opener's and all above is dead. A pop that
+ * meets dead block scopes prunes them first, so that it hits what it means.
+ */
+#include "registry.h"
+#include "wake.h"
+
+#include <heartline/scope.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COLD __attribute__((noinline, cold))
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define LONGEST_LIMIT_MS (30ull * 24 * 3600 * 1000)
+#define ELLIPSIS "\xe2\x80\xa6"
+
+/* ---- the clock ----------------------------------------------------------- */
+
+static _Atomic bool precise;
+
+void hl_scope_use_precise_clock(bool value)
+{
+    atomic_store_explicit(&precise, value, memory_order_relaxed);
+}
+
+uint64_t hl_scope_now_ns(void)
+{
+    return UNLIKELY(atomic_load_explicit(&precise, memory_order_relaxed)) ? hl_plat_now_ns()
+                                                                          : hl_plat_coarse_ns();
+}
+
+/* ---- labels --------------------------------------------------------------- */
+
+static void store_words(struct hl_frame *frame, const char *label, size_t length)
+{
+    size_t word = 0;
+    for (; length >= 8; word++, length -= 8) {
+        uint64_t bytes;
+        memcpy(&bytes, label + word * 8, 8);
+        hl_release(&frame->label[word], bytes);
+    }
+    uint64_t last = 0; /* holds the terminator */
+    memcpy(&last, label + word * 8, length);
+    hl_release(&frame->label[word], last);
+}
+
+/* The longest cut of at most `room` bytes that ends between two characters. */
+static size_t cut_between_characters(const char *label, size_t room)
+{
+    size_t end = room;
+    while (end > 0 && ((unsigned char)label[end] & 0xc0) == 0x80)
+        end--;
+    return end > 0 && room - end < 4 ? end : room; /* not UTF-8: cut anywhere */
+}
+
+static COLD void store_cut(struct hl_frame *frame, const char *label)
+{
+    char text[HL_LABEL_BYTES];
+    size_t length = cut_between_characters(label, sizeof text - sizeof ELLIPSIS);
+    memcpy(text, label, length);
+    memcpy(text + length, ELLIPSIS, sizeof ELLIPSIS);
+    store_words(frame, text, length + sizeof ELLIPSIS - 1);
+}
+
+/* `length` may be SIZE_MAX: then the label is measured, never past what fits. */
+static inline void store_label(struct hl_frame *frame, const char *label, size_t length)
+{
+    if (UNLIKELY(!label))
+        label = "", length = 0;
+    if (length == SIZE_MAX)
+        length = strnlen(label, HL_LABEL_BYTES);
+    if (UNLIKELY(length >= HL_LABEL_BYTES))
+        store_cut(frame, label);
+    else
+        store_words(frame, label, length);
+}
+
+/* ---- progress counters ---------------------------------------------------- */
+
+static bool counter_is_open(const struct monitor_progress *counter)
+{
+    return hl_get(&counter->generation) & 1;
+}
+
+/* Takes turns, so that a counter rests for 64 others before it is used again.
+ * Returns its number + 1; 0 = none to be had. */
+static uint64_t open_counter(struct hl_record *record, uint64_t total)
+{
+    if (!record->counters)
+        return 0;
+    uint32_t number = record->next_counter;
+    for (int open = 0; counter_is_open(&record->counters[number]); open++) {
+        if (open == HL_COUNTERS)
+            return 0; /* lost by pushes that a signal handler left with longjmp */
+        number = (number + 1) % HL_COUNTERS;
+    }
+    record->next_counter = (number + 1) % HL_COUNTERS;
+    struct monitor_progress *counter = &record->counters[number];
+    atomic_store_explicit(&counter->record, record, memory_order_relaxed);
+    hl_release(&counter->own, 0);
+    hl_release(&counter->shared, 0);
+    hl_release(&counter->total, total);
+    hl_release(&counter->generation, hl_get(&counter->generation) + 1);
+    return number + 1;
+}
+
+static void close_counter(struct hl_record *record, uint64_t kind)
+{
+    struct monitor_progress *counter = &record->counters[(kind >> HL_KIND_COUNTER_SHIFT) - 1];
+    if (counter_is_open(counter)) /* a handler may have popped the scope that we are popping */
+        hl_release(&counter->generation, hl_get(&counter->generation) + 1);
+}
+
+static uint64_t counter_value(const struct monitor_progress *counter)
+{
+    return hl_get(&counter->own) + hl_get(&counter->shared);
+}
+
+/* ---- ends that somebody waits for ----------------------------------------- */
+
+static uint64_t covering_progress(const struct hl_record *record, uint32_t index)
+{
+    for (uint32_t i = index + 1; i-- > 0;) {
+        uint64_t number = hl_get(&record->frames[i].kind) >> HL_KIND_COUNTER_SHIFT;
+        if (number)
+            return counter_value(&record->counters[number - 1]);
+    }
+    return HL_UNKNOWN;
+}
+
+/* true: the monitor wants to be woken for it. */
+static COLD bool leave_end(struct hl_record *record, uint32_t index, uint64_t quiet_since,
+                           bool by_exit)
+{
+    struct hl_frame *frame = &record->frames[index];
+    uint64_t scope = hl_version_scope(hl_get(&frame->version));
+    uint64_t watch = hl_get(&frame->watch);
+    if (watch >> 1 != scope) { /* meant for an earlier scope in this frame */
+        atomic_compare_exchange_strong(&frame->watch, &watch, 0);
+        return false;
+    }
+    uint64_t count = hl_get(&record->ended_count);
+    struct hl_ended *ended = &record->ended[count % HL_ENDED];
+    uint64_t pushed = hl_get(&frame->pushed_ns);
+    hl_release(&ended->scope, 0);
+    hl_release(&ended->ended_ns, hl_scope_now_ns());
+    hl_release(&ended->quiet_since_ns, pushed > quiet_since ? pushed : quiet_since);
+    bool has_limit = hl_get(&frame->kind) & HL_KIND_LIMIT;
+    hl_release(&ended->limit_since_ns, has_limit ? hl_get(&frame->limit_since_ns) : 0);
+    hl_release(&ended->progress, covering_progress(record, index));
+    hl_release(&ended->scope, scope << 8 | (uint64_t)index << 1 | by_exit);
+    hl_release(&record->ended_count, count + 1);
+    bool wakes = watch & 1;
+    atomic_compare_exchange_strong(&frame->watch, &watch, 0);
+    return wakes;
+}
+
+/* The first push after a stall was reported: the thread goes on. */
+static COLD void leave_sign(struct hl_record *record, uint64_t epoch, uint64_t now)
+{
+    hl_release(&record->sign_ns, now);
+    hl_release(&record->sign_epoch, epoch);
+    atomic_compare_exchange_strong(&record->reported, &epoch, 0);
+    hl_wake();
+}
+
+/* ---- taking frames off ----------------------------------------------------- */
+
+static inline void set_depth(struct hl_record *record, uint32_t depth)
+{
+    atomic_store_explicit(&record->depth, depth, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void close_counter_of(struct hl_record *record, const struct hl_frame *frame)
+{
+    uint64_t kind = hl_get(&frame->kind);
+    if (UNLIKELY(kind >> HL_KIND_COUNTER_SHIFT))
+        close_counter(record, kind);
+}
+
+static COLD void take_off_watched(struct hl_record *record, uint32_t index, uint64_t quiet_since)
+{
+    bool wakes = leave_end(record, index, quiet_since, false);
+    close_counter_of(record, &record->frames[index]);
+    set_depth(record, index);
+    if (wakes)
+        hl_wake();
+}
+
+/* The last frame goes. popped_ns first: a reader that sees the new depth sees a
+ * sign of life that is at least as new. The watch after the version, see
+ * record.h. Depth last: a signal handler that pushes after it uses the frame. */
+static inline void take_off(struct hl_record *record, struct hl_frame *frame, uint32_t index)
+{
+    uint64_t quiet_since = hl_get(&record->popped_ns);
+    if (index > 0)
+        hl_release(&record->popped_ns, hl_scope_now_ns());
+    hl_release(&frame->version, hl_get(&frame->version) | HL_NOT_LIVE);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (UNLIKELY(hl_get(&frame->watch) != 0)) {
+        take_off_watched(record, index, quiet_since);
+        return;
+    }
+    close_counter_of(record, frame);
+    set_depth(record, index);
+}
+
+/* The last push or pop on the thread, whose topmost kept frame is given. */
+static uint64_t last_sign_ns(const struct hl_record *record, const struct hl_frame *top)
+{
+    uint64_t pushed = hl_get(&top->pushed_ns), popped = hl_get(&record->popped_ns);
+    return pushed > popped ? pushed : popped;
+}
+
+/* A frame that is not live was abandoned in mid-push: what its words say is
+ * from an earlier scope. */
+static bool truncate_frame(struct hl_record *record, uint32_t index, uint64_t quiet_since,
+                           bool by_exit)
+{
+    struct hl_frame *frame = &record->frames[index];
+    uint64_t version = hl_get(&frame->version);
+    if (!hl_version_is_live(version))
+        return false;
+    hl_release(&frame->version, version | HL_NOT_LIVE);
+    atomic_signal_fence(memory_order_seq_cst);
+    bool wakes = hl_get(&frame->watch) != 0 && leave_end(record, index, quiet_since, by_exit);
+    close_counter_of(record, frame);
+    return wakes;
+}
+
+static COLD void truncate_to(struct hl_record *record, uint32_t depth, bool by_exit)
+{
+    uint32_t count = atomic_load_explicit(&record->depth, memory_order_relaxed);
+    if (count > HL_DEPTH)
+        count = HL_DEPTH;
+    uint64_t quiet_since = count > 0 ? last_sign_ns(record, &record->frames[count - 1]) : 0;
+    if (depth > 0)
+        hl_release(&record->popped_ns, hl_scope_now_ns());
+    bool wakes = false;
+    for (uint32_t i = count; i-- > depth;)
+        wakes |= truncate_frame(record, i, quiet_since, by_exit);
+    set_depth(record, depth);
+    if (wakes)
+        hl_wake();
+}
+
+void hl_scope_clear(struct hl_record *record, bool by_exit)
+{
+    truncate_to(record, 0, by_exit);
+}
+
+static COLD void repair_to(struct hl_record *record, uint32_t depth)
+{
+    hl_add(&record->repaired, atomic_load_explicit(&record->depth, memory_order_relaxed) - depth);
+    truncate_to(record, depth, false);
+}
+
+/* ---- which frames are dead -------------------------------------------------- */
+
+/* A coroutine's or a signal's stack is not the thread's own: nothing can be
+ * concluded from addresses there. Asked for only when something looks dead. */
+static bool is_on_own_stack(struct hl_record *record, uintptr_t address)
+{
+    if (record->stack_high == 0 && record->stack_tries < 4) {
+        record->stack_tries++;
+        uintptr_t low, high;
+        if (hl_plat_stack_bounds((const void *)address, &low, &high)) {
+            record->stack_low = low;
+            record->stack_high = high;
+        }
+    }
+    return record->stack_low <= address && address < record->stack_high;
+}
+
+static bool frame_is_dead(struct hl_record *record, const struct hl_frame *frame, uintptr_t caller)
+{
+    return frame->address < caller && is_on_own_stack(record, caller) &&
+           is_on_own_stack(record, frame->address);
+}
+
+static COLD void prune(struct hl_record *record, uintptr_t caller)
+{
+    uint32_t depth = atomic_load_explicit(&record->depth, memory_order_relaxed);
+    if (depth > HL_DEPTH)
+        depth = HL_DEPTH;
+    uint32_t keep = depth;
+    while (keep > 0 && !record->frames[keep - 1].function &&
+           frame_is_dead(record, &record->frames[keep - 1], caller))
+        keep--;
+    if (keep < depth)
+        repair_to(record, keep);
+}
+
+static inline void prune_if_needed(struct hl_record *record, uintptr_t caller)
+{
+    uint32_t depth = atomic_load_explicit(&record->depth, memory_order_relaxed);
+    if (depth == 0)
+        return;
+    const struct hl_frame *top = &record->frames[depth <= HL_DEPTH ? depth - 1 : HL_DEPTH - 1];
+    if (UNLIKELY(!top->function && top->address < caller))
+        prune(record, caller);
+}
+
+/* ---- push -------------------------------------------------------------------- */
+
+static COLD monitor_scope_token push_beyond(struct hl_record *record, uint32_t depth)
+{
+    hl_add(&record->overflow, 1);
+    hl_release(&record->popped_ns, hl_scope_now_ns()); /* a sign of life, if nothing else */
+    return (monitor_scope_token){.id = UINT64_MAX, .index = depth, .reserved = record->index};
+}
+
+static COLD monitor_scope_token push_nothing(void)
+{
+    return (monitor_scope_token){0};
+}
+
+static inline __attribute__((always_inline)) monitor_scope_token push(
+    const char *label, size_t length, uint64_t kind, const void *address, const char *function,
+    bool has_counter, uint64_t total)
+{
+    struct hl_record *record = hl_registry_self();
+    if (UNLIKELY(!hl_is_record(record))) {
+        record = hl_registry_join();
+        if (!record)
+            return push_nothing();
+    }
+    prune_if_needed(record, (uintptr_t)address);
+    uint32_t depth = atomic_load_explicit(&record->depth, memory_order_relaxed);
+    atomic_store_explicit(&record->depth, depth + 1, memory_order_release);
+    if (UNLIKELY(depth >= HL_DEPTH))
+        return push_beyond(record, depth);
+
+    struct hl_frame *frame = &record->frames[depth];
+    uint64_t version = hl_get(&frame->version);
+    if (UNLIKELY(!(version & HL_NOT_LIVE)))
+        hl_release(&frame->version, version | HL_NOT_LIVE);
+    frame->address = (uintptr_t)address; /* first: a push that a handler leaves with longjmp is */
+    frame->function = function;          /* repaired like any other scope */
+    uint64_t now = hl_scope_now_ns();
+    store_label(frame, label, length);
+    hl_release(&frame->pushed_ns, now);
+    if (has_counter)
+        kind |= open_counter(record, total) << HL_KIND_COUNTER_SHIFT;
+    hl_release(&frame->kind, kind);
+    version = (version | HL_VERSION_MINOR) + 1;
+    hl_release(&frame->version, version);
+    atomic_signal_fence(memory_order_seq_cst);
+    uint64_t reported = hl_get(&record->reported);
+    if (UNLIKELY(reported != 0))
+        leave_sign(record, reported, now);
+    return (monitor_scope_token){
+        .id = hl_version_scope(version), .index = depth, .reserved = record->index};
+}
+
+/* The handle of the counter that a push has just opened. */
+static scope_progress handle_of(monitor_scope_token token)
+{
+    struct hl_record *record = hl_registry_self();
+    if (!hl_is_record(record) || token.id == 0 || token.index >= HL_DEPTH)
+        return (scope_progress){NULL, 0};
+    uint64_t number = hl_get(&record->frames[token.index].kind) >> HL_KIND_COUNTER_SHIFT;
+    if (number == 0)
+        return (scope_progress){NULL, 0};
+    struct monitor_progress *counter = &record->counters[number - 1];
+    return (scope_progress){counter, hl_get(&counter->generation)};
+}
+
+void monitor_scope_push(const char *label, size_t length, unsigned kind, const void *frame,
+                        const char *function)
+{
+    push(label, length, kind, frame, function, false, 0);
+}
+
+monitor_scope_token monitor_scope_begin(const char *label, size_t length, unsigned kind,
+                                        const void *frame)
+{
+    return push(label, length, kind, frame, NULL, false, 0);
+}
+
+scope_progress monitor_scope_push_progress(const char *label, size_t length, uint64_t total,
+                                           const void *frame, const char *function)
+{
+    return handle_of(push(label, length, 0, frame, function, true, total));
+}
+
+monitor_progress_token monitor_scope_begin_progress(const char *label, size_t length,
+                                                    uint64_t total, const void *frame)
+{
+    monitor_scope_token token = push(label, length, 0, frame, NULL, true, total);
+    return (monitor_progress_token){token, handle_of(token)};
+}
+
+/* Twice a label's size, so that what does not fit is cut in store_label, which
+ * knows where. */
+static void format_label(char text[2 * HL_LABEL_BYTES], const char *format, va_list arguments)
+{
+    int saved = errno;
+    if (!format || vsnprintf(text, 2 * HL_LABEL_BYTES, format, arguments) < 0)
+        text[0] = '\0';
+    errno = saved;
+}
+
+static bool scopes_are_off(void)
+{
+    return !hl_is_record(hl_registry_self()) && hl_registry_is_off();
+}
+
+void monitor_scope_pushf(const void *frame, const char *function, const char *format, ...)
+{
+    if (scopes_are_off())
+        return;
+    char text[2 * HL_LABEL_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    format_label(text, format, arguments);
+    va_end(arguments);
+    push(text, SIZE_MAX, 0, frame, function, false, 0);
+}
+
+monitor_scope_token monitor_scope_beginf(const void *frame, const char *format, ...)
+{
+    if (scopes_are_off())
+        return push_nothing();
+    char text[2 * HL_LABEL_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    format_label(text, format, arguments);
+    va_end(arguments);
+    return push(text, SIZE_MAX, 0, frame, NULL, false, 0);
+}
+
+/* ---- pop --------------------------------------------------------------------- */
+
+/* After the thread's last destructor its push was counted already. */
+static COLD void pop_without_record(void)
+{
+    if (hl_registry_self() == HL_LEFT)
+        return;
+    struct hl_record *record = hl_registry_join();
+    if (record)
+        hl_add(&record->unbalanced, 1);
+}
+
+/* The nearest plain scope that this very call of this function opened, from the
+ * top; HL_DEPTH = none. */
+static uint32_t find_opener(const struct hl_record *record, uint32_t depth, uintptr_t caller,
+                            const char *function)
+{
+    for (uint32_t i = depth; i-- > 0;) {
+        const struct hl_frame *frame = &record->frames[i];
+        if (frame->function && frame->function == function && frame->address == caller)
+            return i;
+    }
+    return HL_DEPTH;
+}
+
+static bool all_above_are_dead(struct hl_record *record, uint32_t index, uint32_t depth,
+                               uintptr_t caller)
+{
+    for (uint32_t i = index + 1; i < depth; i++)
+        if (!frame_is_dead(record, &record->frames[i], caller))
+            return false;
+    return true;
+}
+
+static COLD void pop_other(struct hl_record *record, uint32_t depth, uintptr_t caller,
+                           const char *function)
+{
+    if (depth > HL_DEPTH) { /* frames that were counted, not kept */
+        hl_release(&record->popped_ns, hl_scope_now_ns());
+        set_depth(record, depth - 1);
+        return;
+    }
+    prune(record, caller);
+    depth = atomic_load_explicit(&record->depth, memory_order_relaxed);
+    uint32_t opener = find_opener(record, depth, caller, function);
+    if (opener < HL_DEPTH && all_above_are_dead(record, opener, depth, caller)) {
+        repair_to(record, opener + 1);
+        take_off(record, &record->frames[opener], opener);
+    } else if (depth > 0 && record->frames[depth - 1].function) {
+        take_off(record, &record->frames[depth - 1], depth - 1);
+    } else {
+        hl_add(&record->unbalanced, 1); /* a block scope ends by itself */
+    }
+}
+
+void monitor_scope_pop(const void *frame, const char *function)
+{
+    struct hl_record *record = hl_registry_self();
+    if (UNLIKELY(!hl_is_record(record))) {
+        pop_without_record();
+        return;
+    }
+    uint32_t depth = atomic_load_explicit(&record->depth, memory_order_relaxed);
+    if (UNLIKELY(depth == 0)) {
+        hl_add(&record->unbalanced, 1);
+        return;
+    }
+    struct hl_frame *top = &record->frames[(depth - 1) % HL_DEPTH];
+    if (UNLIKELY(depth > HL_DEPTH || top->address != (uintptr_t)frame || top->function != function))
+        pop_other(record, depth, (uintptr_t)frame, function);
+    else
+        take_off(record, top, depth - 1);
+}
+
+static COLD void end_beyond(struct hl_record *record, uint32_t depth, uint32_t index)
+{
+    if (depth > index + 1)
+        hl_add(&record->repaired, depth - index - 1);
+    hl_release(&record->popped_ns, hl_scope_now_ns());
+    set_depth(record, index);
+}
+
+void monitor_scope_end(const monitor_scope_token *token)
+{
+    struct hl_record *record = hl_registry_self();
+    if (UNLIKELY(!hl_is_record(record) || token->id == 0))
+        return;
+    if (UNLIKELY(token->reserved != record->index)) {
+        hl_add(&record->unbalanced, 1); /* another thread's, as when a coroutine moves */
+        return;
+    }
+    uint32_t depth = atomic_load_explicit(&record->depth, memory_order_relaxed);
+    uint32_t index = token->index;
+    if (UNLIKELY(depth <= index))
+        return; /* repaired already */
+    if (UNLIKELY(index >= HL_DEPTH)) {
+        end_beyond(record, depth, index);
+        return;
+    }
+    struct hl_frame *frame = &record->frames[index];
+    if (UNLIKELY(hl_version_scope(hl_get(&frame->version)) != token->id))
+        return;
+    if (UNLIKELY(depth != index + 1))
+        repair_to(record, index + 1);
+    take_off(record, frame, index);
+}
+
+/* ---- limits -------------------------------------------------------------------- */
+
+void monitor_scope_expect(uint64_t limit_ms)
+{
+    struct hl_record *record = hl_registry_self();
+    if (!hl_is_record(record))
+        return;
+    uint32_t depth = atomic_load_explicit(&record->depth, memory_order_relaxed);
+    if (depth == 0 || depth > HL_DEPTH)
+        return;
+    if (limit_ms > LONGEST_LIMIT_MS)
+        limit_ms = LONGEST_LIMIT_MS;
+    struct hl_frame *frame = &record->frames[depth - 1];
+    uint64_t version = hl_get(&frame->version);
+    uint64_t now = hl_scope_now_ns();
+    uint64_t limit_ns = limit_ms * 1000000;
+    hl_release(&frame->version, version | HL_NOT_LIVE);
+    hl_release(&frame->limit_ns, limit_ns);
+    hl_release(&frame->limit_since_ns, now);
+    hl_release(&frame->kind, hl_get(&frame->kind) | HL_KIND_LIMIT);
+    hl_release(&frame->version,
+               (version & ~(uint64_t)HL_VERSION_MINOR) | ((version + 2) & (HL_VERSION_MINOR - 1)));
+    if (limit_ns)
+        hl_wake_by(now + limit_ns);
+}
+
+/* ---- progress -------------------------------------------------------------------- */
+
+void monitor_progress_add(scope_progress progress, uint64_t n)
+{
+    struct monitor_progress *counter = progress.counter;
+    if (!counter || hl_acquire(&counter->generation) != progress.generation)
+        return;
+    if (atomic_load_explicit(&counter->record, memory_order_relaxed) == hl_registry_self())
+        hl_release(&counter->own, hl_get(&counter->own) + n);
+    else
+        atomic_fetch_add_explicit(&counter->shared, n, memory_order_relaxed);
+}
+
+/* Always through `shared`, also by the owner: two setters at once then leave
+ * the value of one of them, not a mixture. */
+void monitor_progress_set(scope_progress progress, uint64_t current, uint64_t total)
+{
+    struct monitor_progress *counter = progress.counter;
+    if (!counter || hl_acquire(&counter->generation) != progress.generation)
+        return;
+    hl_release(&counter->shared, current - hl_get(&counter->own));
+    hl_release(&counter->total, total);
+}

@@ -1,0 +1,46 @@
+/* monitor/snapshot.h - the safe reading of another thread's scopes. */
+#ifndef HL_SNAPSHOT_H
+#define HL_SNAPSHOT_H
+
+#include "record.h"
+
+struct hl_scope {
+    uint64_t scope; /* with record and frame number, names this scope for ever */
+    uint64_t pushed_ns;
+    bool waiting;
+    bool has_limit;
+    uint64_t limit_ns; /* own limit; 0 = never */
+    uint64_t limit_since_ns;
+    bool has_counter;
+    uint64_t generation; /* of the counter */
+    uint64_t current, total;
+    char label[HL_LABEL_BYTES];
+};
+
+/* One thread's stack at one instant. */
+struct hl_stack {
+    uint32_t record;
+    uint64_t tid;
+    uint64_t popped_ns;
+    uint32_t depth;           /* the true one */
+    uint32_t count;           /* scopes below: the outermost ones, at most HL_DEPTH */
+    uint32_t frame[HL_DEPTH]; /* which frame each of them is */
+    bool whole; /* true: all of them, at one instant. false: the thread churned; what is
+                          here is true, and there is more */
+    struct hl_scope scopes[HL_DEPTH];
+};
+
+/* false: the record is free. Bounded; never waits for the thread. */
+bool hl_snapshot(const struct hl_record *record, uint32_t index, struct hl_stack *stack);
+
+/* An end that was left for a watched scope. Reads entries from *seen on and
+ * moves it; entries that were overwritten meanwhile are passed over. */
+struct hl_end {
+    uint64_t scope;
+    uint32_t frame;
+    bool by_exit;
+    uint64_t ended_ns, quiet_since_ns, limit_since_ns, progress; /* as in hl_ended */
+};
+bool hl_snapshot_next_end(const struct hl_record *record, uint64_t *seen, struct hl_end *end);
+
+#endif

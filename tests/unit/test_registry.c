@@ -1,0 +1,409 @@
+/* tests/unit/test_registry.c - who has a record: joining, leaving, forking. */
+#define _GNU_SOURCE
+#include "../../monitor/registry.h"
+#include "../../monitor/snapshot.h"
+#include "../doubles/scripted_platform.h"
+
+#include <heartline/scope.h>
+
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct hl_stack stack;
+static struct hl_losses losses;
+
+static void in_thread(void *(*body)(void *), void *argument)
+{
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, body, argument), 0);
+    pthread_join(thread, NULL);
+}
+
+static bool is_taken(const struct hl_record *record)
+{
+    return hl_snapshot(record, record->index, &stack);
+}
+
+static uint32_t taken(void)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0, count = hl_registry_count(); i < count; i++)
+        n += is_taken(hl_registry_record(i));
+    return n;
+}
+
+static void *push_and_pop(void *record)
+{
+    scope_push("x");
+    *(struct hl_record **)record = hl_registry_self();
+    scope_pop();
+    return NULL;
+}
+
+/* ---- joining and leaving ------------------------------------------------------- */
+
+Test(registry, a_thread_without_a_push_costs_nothing)
+{
+    cr_expect_eq(hl_registry_count(), 0);
+    cr_expect_eq(scripted.maps, 0);
+    cr_expect_null(hl_registry_self());
+    scope_progress_add((scope_progress){0}, 1);
+    scope_expect(1);
+    cr_expect_eq(hl_registry_count(), 0);
+}
+
+Test(registry, a_record_is_made_at_the_first_push_and_knows_its_thread)
+{
+    scripted_be_thread(4251);
+    scope_push("x");
+    cr_expect_eq(hl_registry_count(), 1);
+    cr_assert(is_taken(hl_registry_record(0)));
+    cr_expect_eq(stack.tid, 4251);
+    cr_expect_eq(stack.record, 0);
+    cr_expect_eq(hl_registry_join(), hl_registry_record(0));
+}
+
+Test(registry, a_record_is_used_again_after_its_thread)
+{
+    struct hl_record *first, *second;
+    in_thread(push_and_pop, &first);
+    cr_expect_not(is_taken(first));
+    in_thread(push_and_pop, &second);
+    cr_expect_eq(first, second);
+    cr_expect_eq(hl_registry_count(), 1);
+}
+
+Test(registry, a_new_thread_inherits_nothing)
+{
+    struct hl_record *record;
+    scope_push("main");
+    in_thread(push_and_pop, &record);
+    hl_release(&record->popped_ns, 77);
+    scripted_advance(SCRIPTED_S);
+    struct hl_record *again;
+    in_thread(push_and_pop, &again);
+    cr_assert_eq(record, again);
+    cr_expect_eq(hl_get(&record->popped_ns), 0);
+}
+
+static sem_t may_end;
+
+static void *wait_in_a_scope(void *unused)
+{
+    scope_push("waits");
+    sem_wait(&may_end);
+    return unused;
+}
+
+Test(registry, hundreds_of_threads_have_a_record_each_and_leave_them_all)
+{
+    enum { THREADS = 300 }; /* more than four chunks */
+    static pthread_t threads[THREADS];
+    sem_init(&may_end, 0, 0);
+    for (int i = 0; i < THREADS; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, wait_in_a_scope, NULL), 0);
+    while (taken() < THREADS)
+        sched_yield();
+    cr_expect_eq(hl_registry_count(), THREADS);
+    for (int i = 0; i < THREADS; i++)
+        sem_post(&may_end);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    cr_expect_eq(taken(), 0);
+    cr_expect_eq(hl_registry_count(), THREADS);
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.vanished, THREADS);
+}
+
+Test(registry, without_memory_a_push_is_counted_as_lost_and_tried_again_later)
+{
+    scripted.map_fails_at = 1;
+    errno = 4711;
+    scope_push("lost");
+    {
+        SCOPE("lost too");
+    }
+    scope_pop();
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.overflow, 1);
+    cr_expect_eq(errno, 4711);
+    cr_expect_eq(losses.unbalanced, 1);
+    cr_expect_eq(hl_registry_count(), 1);
+}
+
+Test(registry, switched_off_nobody_joins)
+{
+    hl_registry_switch_off(true);
+    scope_push("x");
+    scope_pushf("%d", 1);
+    {
+        SCOPEF("%d", 2);
+        SCOPE_PROGRESS(done, "y", 1);
+        scope_progress_add(done, 1);
+    }
+    scope_pop();
+    cr_expect(hl_registry_is_off());
+    cr_expect_eq(hl_registry_count(), 0);
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.overflow + losses.unbalanced, 0);
+    hl_registry_switch_off(false);
+    scope_push("x");
+    cr_expect_eq(hl_registry_count(), 1);
+}
+
+/* ---- destructors ---------------------------------------------------------------------- */
+
+static pthread_key_t late_key;
+static _Atomic int rounds, pushes_seen;
+
+static void push_in_destructor(void *value)
+{
+    rounds++;
+    scope_push("in a destructor");
+    const struct hl_record *record = hl_registry_self();
+    if (hl_is_record(record) && atomic_load(&record->depth) == 1)
+        pushes_seen++;
+    scope_pop();
+    pthread_setspecific(late_key, value);
+}
+
+static void *live_with_a_destructor(void *record)
+{
+    push_and_pop(record);
+    pthread_setspecific(late_key, &rounds);
+    return NULL;
+}
+
+/* The record leaves in the last round; whoever pushes after that is counted as lost. */
+Test(registry, pushes_in_destructors_work_until_the_last_round_and_are_then_lost)
+{
+    struct hl_record *record;
+    pthread_key_create(&late_key, push_in_destructor);
+    in_thread(live_with_a_destructor, &record);
+    cr_expect_eq(rounds, PTHREAD_DESTRUCTOR_ITERATIONS);
+    cr_expect_eq(pushes_seen, rounds - 1);
+    cr_expect_not(is_taken(record));
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.overflow, 1);
+    cr_expect_eq(losses.unbalanced, 0);
+    cr_expect_eq(losses.vanished, 0);
+}
+
+static void first_push_in_destructor(void *record)
+{
+    push_and_pop(record);
+}
+
+static void *push_in_destructor_only(void *record)
+{
+    pthread_setspecific(late_key, record);
+    return NULL;
+}
+
+Test(registry, a_thread_whose_hook_came_too_late_is_reclaimed_when_it_is_known_to_be_gone)
+{
+    struct hl_record *record = NULL, *next;
+    pthread_key_create(&late_key, first_push_in_destructor);
+    in_thread(push_in_destructor_only, &record);
+    cr_assert_not_null(record);
+    cr_expect(is_taken(record), "no longer needed?");
+    hl_registry_reclaim(record);
+    hl_registry_reclaim(record); /* free already: nothing happens */
+    cr_expect_not(is_taken(record));
+    in_thread(push_and_pop, &next);
+    cr_expect_eq(record, next);
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.vanished, 0);
+}
+
+static void *leave_a_scope_open(void *record)
+{
+    push_and_pop(record);
+    scope_push_progress("open", 1);
+    return NULL;
+}
+
+/* A key of a high number would allocate when it is set. */
+Test(registry, without_the_hook_a_gone_thread_is_reclaimed_and_counted)
+{
+    struct hl_record *record, *next;
+    scripted.key_unsafe = true;
+    in_thread(leave_a_scope_open, &record);
+    cr_assert(is_taken(record));
+    cr_expect_eq(stack.count, 1);
+    hl_registry_reclaim(record);
+    cr_expect_not(is_taken(record));
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.vanished, 1);
+    in_thread(push_and_pop, &next);
+    cr_expect_eq(record, next);
+    for (size_t i = 0; i < HL_COUNTERS; i++)
+        cr_expect_eq(hl_get(&record->counters[i].generation) & 1, 0);
+}
+
+/* ---- signal handlers -------------------------------------------------------------------- */
+
+static _Atomic int joined_in_handler;
+
+static void push_in_handler(int number)
+{
+    (void)number;
+    bool is_first = hl_registry_self() == NULL;
+    scope_push("in the handler");
+    scope_pop();
+    joined_in_handler += is_first;
+}
+
+static _Atomic bool storm_is_over;
+
+static void *aim_signals(void *target)
+{
+    while (!storm_is_over)
+        pthread_kill(*(pthread_t *)target, SIGUSR1);
+    return NULL;
+}
+
+static void *first_push_in_a_storm(void *unused)
+{
+    pthread_t self = pthread_self(), storm;
+    pthread_create(&storm, NULL, aim_signals, &self);
+    scope_push("first");
+    scope_pop();
+    storm_is_over = true;
+    pthread_join(storm, NULL);
+    return unused;
+}
+
+Test(registry, first_pushes_that_interrupt_a_first_push_leave_one_record)
+{
+    struct sigaction action = {.sa_handler = push_in_handler, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR1, &action, NULL);
+    for (int i = 0; i < 300; i++) {
+        storm_is_over = false;
+        in_thread(first_push_in_a_storm, NULL);
+        cr_assert_eq(taken(), 0, "round %d: a record was forgotten", i);
+    }
+    cr_expect_leq(hl_registry_count(), 3);
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.vanished + losses.overflow, 0);
+}
+
+/* ---- fork ---------------------------------------------------------------------------------- */
+
+/* What the child finds, as its exit status; 0 = as it should be. */
+static int in_child(int (*body)(void))
+{
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(10);
+        _exit(body());
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
+}
+
+static uint64_t own_tid(void)
+{
+    return hl_get(&hl_registry_self()->tid);
+}
+
+static int look_as_child(void)
+{
+    if (taken() != 2)
+        return 1;
+    if (own_tid() != (uint64_t)getpid())
+        return 2; /* no monitor was ever started: the registry itself must notice */
+    hl_registry_forget_parents_threads();
+    if (taken() != 1 || !is_taken(hl_registry_self()))
+        return 3;
+    if (stack.count != 1 || strcmp(stack.scopes[0].label, "forks") != 0)
+        return 4;
+    scope_push("child");
+    if (!is_taken(hl_registry_self()) || stack.count != 2)
+        return 5;
+    struct hl_record *record = NULL;
+    pthread_t thread;
+    pthread_create(&thread, NULL, push_and_pop, &record);
+    pthread_join(thread, NULL);
+    hl_registry_forget_parents_threads();
+    return hl_registry_count() == 2 && taken() == 1 && record != hl_registry_self() ? 0 : 6;
+}
+
+static void *fork_from_a_scope(void *status)
+{
+    scope_push("forks");
+    *(int *)status = in_child(look_as_child);
+    return NULL;
+}
+
+Test(registry, a_forked_child_keeps_its_own_stack_and_frees_the_others)
+{
+    int status = -1;
+    scope_push("main");
+    in_thread(fork_from_a_scope, &status);
+    cr_expect_eq(status, 0, "step %d", status);
+    cr_assert(is_taken(hl_registry_self()));
+    cr_expect_str_eq(stack.scopes[0].label, "main");
+    hl_registry_forget_parents_threads();
+    cr_expect(is_taken(hl_registry_self()), "the parent's records are its own");
+}
+
+static int look_as_grandchild(void)
+{
+    hl_registry_forget_parents_threads();
+    return taken() == 1 && own_tid() == (uint64_t)getpid() ? 0 : 1;
+}
+
+static int fork_again(void)
+{
+    return in_child(look_as_grandchild);
+}
+
+Test(registry, a_child_of_a_child_knows_itself)
+{
+    scope_push("x");
+    cr_expect_eq(in_child(fork_again), 0);
+}
+
+static int end_threads_as_child(void)
+{
+    hl_registry_forget_parents_threads();
+    static sem_t never;
+    sem_init(&never, 0, 0);
+    may_end = never;
+    pthread_t threads[20];
+    for (int i = 0; i < 20; i++)
+        pthread_create(&threads[i], NULL, wait_in_a_scope, NULL);
+    while (taken() < 21)
+        hl_registry_forget_parents_threads(); /* beside threads that join: frees none of them */
+    hl_registry_forget_parents_threads();
+    return taken() == 21 ? 0 : 1;
+}
+
+Test(registry, forgetting_the_parents_threads_frees_none_that_join_meanwhile)
+{
+    enum { THREADS = 40 };
+    static pthread_t threads[THREADS];
+    sem_init(&may_end, 0, 0);
+    scope_push("main");
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, wait_in_a_scope, NULL);
+    while (taken() < THREADS + 1)
+        sched_yield();
+    for (int i = 0; i < 20; i++)
+        cr_assert_eq(in_child(end_threads_as_child), 0);
+    for (int i = 0; i < THREADS; i++)
+        sem_post(&may_end);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
