@@ -1,0 +1,763 @@
+/* See session.h. Time is read once per turn, at the wake-up, and handed down:
+ * what is judged and what is printed belong to the same moment. */
+#include "session.h"
+
+#include "wake.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define MILLISECOND 1000000ull
+#define SECOND (1000 * MILLISECOND)
+#define SHORTEST_LOOK (10 * MILLISECOND)
+#define WORTH_SAYING (100 * MILLISECOND) /* pauses and lateness from here on */
+#define LIMITS_AGE (60 * SECOND)         /* cores and memory limit are read again after this */
+#define LOOKS_PER_LIMIT 4
+#define MISSES_UNTIL_GONE 2
+
+struct missing {
+    uint64_t tid;
+    uint32_t times;
+};
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool is_known(uint32_t known, enum hl_plat_key key)
+{
+    return known & HL_KNOWN(key);
+}
+
+static uint64_t if_known(uint32_t known, enum hl_plat_key key, uint64_t value)
+{
+    return is_known(known, key) ? value : HL_UNKNOWN;
+}
+
+/* ---- lines -------------------------------------------------------------------- */
+
+static struct hl_line_head head_of(const struct hl_session *session)
+{
+    return (struct hl_line_head){
+        .format = session->config.options.format,
+        .has_time = session->sink.callback == NULL,
+        .wall_ms = hl_plat_wall_ms(),
+        .pid = session->pid,
+        .tag = session->config.options.tag,
+    };
+}
+
+/* false: it was dropped, and counted. A child that was forked in the sink runs on
+ * in the middle of a turn; it is not monitored and says nothing. */
+static bool write_line(struct hl_session *session, enum monitor_level level)
+{
+    if (hl_plat_process_id() != session->pid)
+        return true;
+    return hl_sink_write(&session->sink, level, session->line.bytes, session->line.length);
+}
+
+static bool say_note(struct hl_session *session, const struct hl_note_event *event)
+{
+    struct hl_line_head head = head_of(session);
+    hl_report_note(&session->line, &head, event);
+    return write_line(session, MONITOR_INFO);
+}
+
+/* ---- what the judge asks and tells ---------------------------------------------- */
+
+static void get_evidence(void *context, uint64_t tid, uint64_t now_ns, struct hl_evidence *evidence)
+{
+    struct hl_session *session = context;
+    struct hl_plat_thread_state state;
+    *evidence = (struct hl_evidence){.at_ns = now_ns,
+                                     .on_core_ns = HL_UNKNOWN,
+                                     .run_delay_ns = HL_UNKNOWN,
+                                     .switches = HL_UNKNOWN};
+    evidence->known = hl_plat_thread_state(session->plat, tid, &state);
+    if (!evidence->known)
+        return;
+    evidence->state = state.state;
+    if (state.times_known) {
+        evidence->on_core_ns = state.on_core_ns;
+        evidence->run_delay_ns = state.run_delay_ns;
+        evidence->switches = state.switches;
+    }
+    uint64_t cpu_ns; /* up to the moment, where the scheduler's own figure lags by a tick */
+    if (hl_plat_thread_cpu(session->plat, tid, &cpu_ns))
+        evidence->on_core_ns = cpu_ns;
+}
+
+static void get_thread(void *context, uint64_t tid, struct hl_thread_ref *thread)
+{
+    struct hl_session *session = context;
+    char name[HL_PLAT_NAME_BYTES];
+    thread->tid = tid;
+    if (hl_plat_thread_name(session->plat, tid, name))
+        memcpy(thread->name, name, sizeof thread->name);
+}
+
+static void say_stalled(void *context, const struct hl_stall_event *event)
+{
+    struct hl_session *session = context;
+    struct hl_line_head head = head_of(session);
+    hl_report_stall(&session->line, &head, event);
+    write_line(session, MONITOR_WARNING);
+}
+
+static void say_merged(void *context, const struct hl_merged_event *event)
+{
+    struct hl_session *session = context;
+    struct hl_line_head head = head_of(session);
+    hl_report_merged(&session->line, &head, event);
+    write_line(session, MONITOR_WARNING);
+}
+
+static void say_recovered(void *context, const struct hl_recovered_event *event)
+{
+    struct hl_session *session = context;
+    struct hl_line_head head = head_of(session);
+    hl_report_recovered(&session->line, &head, event);
+    write_line(session, MONITOR_INFO);
+}
+
+static void say_merged_recovered(void *context, const struct hl_merged_recovered_event *event)
+{
+    struct hl_session *session = context;
+    struct hl_line_head head = head_of(session);
+    hl_report_merged_recovered(&session->line, &head, event);
+    write_line(session, MONITOR_INFO);
+}
+
+/* ---- opening and closing ----------------------------------------------------------- */
+
+static const uint32_t every_figure = HL_KNOWN(HL_PLAT_CPU) | HL_KNOWN(HL_PLAT_RSS) |
+                                     HL_KNOWN(HL_PLAT_PEAK_RSS) | HL_KNOWN(HL_PLAT_VM) |
+                                     HL_KNOWN(HL_PLAT_THREADS) | HL_KNOWN(HL_PLAT_IO);
+
+static void take_baseline(struct hl_session *session)
+{
+    hl_plat_process(session->plat, every_figure, &session->process);
+    hl_plat_limits(session->plat, &session->limits);
+    hl_threads_sample(&session->threads, session->plat);
+    hl_threads_keep(&session->threads);
+    hl_registry_losses(&session->losses);
+    uint64_t now = hl_plat_now_ns();
+    uint64_t interval = session->config.options.interval_ms * MILLISECOND;
+    session->started_ns = session->limits_read_ns = session->window_began_ns = now;
+    session->cpu_at_start_ns = session->window_cpu_ns =
+        if_known(session->process.known, HL_PLAT_CPU, session->process.cpu_ns);
+    session->next_beat_ns = session->planned_ns = now + interval;
+}
+
+static void prepare(struct hl_session *session)
+{
+    const monitor_options *options = &session->config.options;
+    const struct hl_stall_hooks hooks = {
+        .context = session,
+        .evidence = get_evidence,
+        .thread = get_thread,
+        .stalled = say_stalled,
+        .merged = say_merged,
+        .recovered = say_recovered,
+        .merged_recovered = say_merged_recovered,
+    };
+    session->pid = hl_plat_process_id();
+    hl_scope_use_precise_clock(options->clock == MONITOR_CLOCK_PRECISE);
+    hl_clock_reset(&session->clock);
+    hl_progress_init(&session->progress);
+    hl_threads_init(&session->threads);
+    session->busy.element = sizeof(struct hl_busy_event);
+    session->missing.element = sizeof(struct missing);
+    hl_stalls_init(&session->stalls, &hooks, &session->clock, &session->progress,
+                   options->stall_ms * MILLISECOND, hl_plat_coarse_tick_ns(),
+                   options->clock == MONITOR_CLOCK_PRECISE ? hl_plat_now_ns() : HL_UNKNOWN,
+                   options->stall_lines);
+    session->forked_child = hl_plat_map_shared(sizeof *session->forked_child);
+    take_baseline(session);
+}
+
+/* A log that the operator asked for and that cannot be had is a note, not a
+ * reason to run without a monitor: then the program's own choice is used. */
+static int open_sink(struct hl_session *session, const monitor_options *callers)
+{
+    int error = hl_sink_open(&session->sink, &session->config.options);
+    if (error == 0 || !session->config.log_from_env || !callers)
+        return error;
+    session->refused = session->config;
+    session->refused.options.log_path = session->refused.log_path;
+    session->refused_error = error;
+    session->config.log_from_env = false;
+    session->config.options.sink = callers->sink;
+    session->config.options.sink_data = callers->sink_data;
+    session->config.options.log_path = NULL;
+    if (callers->log_path) {
+        strncpy(session->config.log_path, callers->log_path, sizeof session->config.log_path - 1);
+        session->config.options.log_path = session->config.log_path;
+    }
+    return hl_sink_open(&session->sink, &session->config.options);
+}
+
+static int open_rest(struct hl_session *session, const monitor_options *callers)
+{
+    int error = open_sink(session, callers);
+    if (error)
+        return error;
+    session->plat = hl_plat_open();
+    if (!session->plat) {
+        hl_sink_close(&session->sink);
+        return -ENOMEM;
+    }
+    hl_plat_barrier_prepare();
+    prepare(session);
+    return 0;
+}
+
+int hl_session_open(struct hl_session *session, const monitor_options *options)
+{
+    int error = hl_config_resolve(&session->config, options);
+    if (error || session->config.off)
+        return error;
+    return open_rest(session, options);
+}
+
+int hl_session_open_again(struct hl_session *session, const struct hl_config *config)
+{
+    session->config = *config;
+    session->config.bad_count = 0;
+    if (config->options.log_path)
+        session->config.options.log_path = session->config.log_path;
+    if (config->options.tag)
+        session->config.options.tag = session->config.tag;
+    return open_rest(session, NULL);
+}
+
+static void free_arrays(struct hl_session *session)
+{
+    hl_array_free(&session->busy);
+    hl_array_free(&session->missing);
+    hl_array_free(&session->picture.rows);
+    hl_threads_free(&session->threads);
+    hl_stalls_free(&session->stalls);
+    hl_progress_free(&session->progress);
+    if (session->forked_child)
+        hl_plat_unmap((void *)session->forked_child, sizeof *session->forked_child);
+}
+
+void hl_session_close(struct hl_session *session)
+{
+    hl_sink_close(&session->sink);
+    hl_plat_close(session->plat);
+    free_arrays(session);
+}
+
+void hl_session_abandon(struct hl_session *session)
+{
+    if (session->forked_child && atomic_load(session->forked_child) == 0)
+        atomic_store(session->forked_child, hl_plat_process_id());
+    hl_sink_abandon(&session->sink);
+    hl_plat_abandon_in_child(session->plat);
+    free_arrays(session);
+}
+
+/* ---- start and stop lines ------------------------------------------------------------ */
+
+static uint64_t cores_milli(const struct hl_session *session)
+{
+    return if_known(session->limits.known, HL_PLAT_CORES, session->limits.cores_milli);
+}
+
+static const char *log_name(const struct hl_session *session)
+{
+    if (session->sink.callback)
+        return "callback";
+    return session->sink.path[0] ? session->sink.path : "stderr";
+}
+
+static void say_start(struct hl_session *session)
+{
+    const monitor_options *options = &session->config.options;
+    struct hl_start_event event = {
+        .version = monitor_version_string(),
+        .platform = hl_plat_name,
+        .interval_ns = options->interval_ms * MILLISECOND,
+        .stall_ns = options->stall_ms * MILLISECOND,
+        .format = options->format == MONITOR_JSON ? "json" : "text",
+        .cores_milli = cores_milli(session),
+        .phase_lines = options->phase_lines,
+        .busy_lines = options->busy_lines,
+        .stall_lines = options->stall_lines,
+        .clock = options->clock == MONITOR_CLOCK_PRECISE ? "precise" : "coarse",
+        .fork = options->fork == MONITOR_FORK_RESTART ? "restart" : "off",
+        .log = log_name(session),
+        .signal = (uint64_t)options->beat_signal,
+        .env_ignored = session->config.env_ignored,
+    };
+    struct hl_line_head head = head_of(session);
+    hl_report_start(&session->line, &head, &event);
+    write_line(session, MONITOR_INFO);
+}
+
+static void say_bad_values(struct hl_session *session)
+{
+    for (size_t i = 0; i < session->config.bad_count; i++) {
+        const struct hl_bad_value *bad = &session->config.bad[i];
+        char used[64] = "";
+        if (bad->setting)
+            hl_config_show(bad->setting, &session->config.options, used, sizeof used);
+        say_note(session, &(struct hl_note_event){.variable = bad->variable,
+                                                  .value = bad->value,
+                                                  .accepted = bad->accepted,
+                                                  .used = used[0] ? used : NULL});
+    }
+}
+
+static void say_refusals(struct hl_session *session)
+{
+    if (session->refused_error)
+        say_note(session,
+                 &(struct hl_note_event){.variable = "HEARTLINE_LOG",
+                                         .value = session->refused.log_path,
+                                         .accepted = "a file that can be opened for appending",
+                                         .used = log_name(session),
+                                         .reason = hl_sink_reason(-session->refused_error)});
+    if (session->signal_note)
+        say_note(session, &(struct hl_note_event){.variable = "HEARTLINE_SIGNAL",
+                                                  .reason = session->signal_note});
+}
+
+static uint64_t self_cpu(struct hl_session *session)
+{
+    uint64_t cpu_ns;
+    return hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns) ? cpu_ns : HL_UNKNOWN;
+}
+
+void hl_session_end(struct hl_session *session)
+{
+    uint64_t now = hl_plat_now_ns();
+    struct hl_plat_process process;
+    hl_plat_process(session->plat, HL_KNOWN(HL_PLAT_CPU) | HL_KNOWN(HL_PLAT_PEAK_RSS), &process);
+    hl_stalls_finish(&session->stalls, now);
+    uint64_t cpu = if_known(process.known, HL_PLAT_CPU, process.cpu_ns);
+    struct hl_stop_event event = {
+        .elapsed_ns = hl_clock_age(&session->clock, session->started_ns, now),
+        .cpu_ns = hl_rate_difference(session->cpu_at_start_ns, cpu),
+        .peak_rss_bytes = if_known(process.known, HL_PLAT_PEAK_RSS, process.peak_rss_bytes),
+        .beats = session->beats,
+        .stalls = session->stalls.totals.count,
+        .stalled_total_ns = session->stalls.totals.total_ns,
+        .longest_stall_ns = session->stalls.totals.longest_ns,
+        .dropped = atomic_load(&session->sink.dropped),
+        .self_cpu_ns = self_cpu(session),
+    };
+    struct hl_line_head head = head_of(session);
+    hl_report_stop(&session->line, &head, &event);
+    write_line(session, MONITOR_INFO);
+}
+
+/* ---- a heartbeat's lines -------------------------------------------------------------- */
+
+/* Keys as they are printed, and the figure that is behind each. */
+static const struct {
+    const char *name;
+    enum hl_plat_key key;
+} shown_keys[HL_SHOWN_KEYS] = {
+    {"cpu", HL_PLAT_CPU},
+    {"cores", HL_PLAT_CORES},
+    {"rss", HL_PLAT_RSS},
+    {"peak_rss", HL_PLAT_PEAK_RSS},
+    {"vm", HL_PLAT_VM},
+    {"threads", HL_PLAT_THREADS},
+    {"read", HL_PLAT_IO},
+    {"written", HL_PLAT_IO},
+    {"busy", HL_PLAT_THREAD_LIST},
+    {"thread_cpu", HL_PLAT_THREAD_CPU},
+    {"state", HL_PLAT_THREAD_STATE},
+};
+
+/* Once per key, and again when the reason changes. */
+static void say_unavailable(struct hl_session *session, enum hl_plat_key key)
+{
+    const char *reason = hl_plat_why(session->plat, key);
+    for (size_t i = 0; i < HL_SHOWN_KEYS; i++) {
+        if (shown_keys[i].key != key || session->said[i] == reason)
+            continue;
+        struct hl_line_head head = head_of(session);
+        hl_report_unavailable(&session->line, &head,
+                              &(struct hl_unavailable_event){shown_keys[i].name, reason});
+        if (write_line(session, MONITOR_INFO))
+            session->said[i] = reason;
+    }
+}
+
+static void say_what_is_unavailable(struct hl_session *session)
+{
+    static const enum hl_plat_key of_the_process[] = {
+        HL_PLAT_CPU, HL_PLAT_CORES,   HL_PLAT_RSS, HL_PLAT_PEAK_RSS,
+        HL_PLAT_VM,  HL_PLAT_THREADS, HL_PLAT_IO};
+    uint32_t known = session->process.known | session->limits.known;
+    for (size_t i = 0; i < sizeof of_the_process / sizeof of_the_process[0]; i++)
+        if (!is_known(known, of_the_process[i]))
+            say_unavailable(session, of_the_process[i]);
+    if (!session->threads.known)
+        say_unavailable(session, HL_PLAT_THREAD_LIST);
+}
+
+/* `since` is the total at the last heartbeat. */
+static void fill_losses(const struct hl_session *session, const struct hl_losses *losses,
+                        uint64_t dropped, struct hl_beat_event *event)
+{
+    event->dropped = dropped - session->dropped;
+    event->overflow = losses->overflow - session->losses.overflow;
+    event->unbalanced = losses->unbalanced - session->losses.unbalanced;
+    event->repaired = losses->repaired - session->losses.repaired;
+    event->vanished = losses->vanished - session->losses.vanished;
+    event->late_ns = session->late_ns;
+}
+
+static void fill_process(const struct hl_session *session, uint64_t now,
+                         struct hl_beat_event *event)
+{
+    const struct hl_plat_process *process = &session->process;
+    uint32_t known = process->known;
+    uint64_t cpu = if_known(known, HL_PLAT_CPU, process->cpu_ns);
+    event->elapsed_ns = hl_clock_age(&session->clock, session->started_ns, now);
+    event->window_ns = now - session->window_began_ns;
+    event->cpu_milli =
+        hl_rate_cores_milli(hl_rate_difference(session->window_cpu_ns, cpu), event->window_ns);
+    event->cores_milli = cores_milli(session);
+    event->rss_bytes = if_known(known, HL_PLAT_RSS, process->rss_bytes);
+    event->rss_limit_bytes = session->limits.memory_bytes;
+    event->peak_rss_bytes = if_known(known, HL_PLAT_PEAK_RSS, process->peak_rss_bytes);
+    event->vm_bytes = if_known(known, HL_PLAT_VM, process->vm_bytes);
+    event->threads = if_known(known, HL_PLAT_THREADS, process->threads);
+    event->read_bytes = if_known(known, HL_PLAT_IO, process->read_bytes);
+    event->written_bytes = if_known(known, HL_PLAT_IO, process->written_bytes);
+}
+
+static void fill_picture(const struct hl_session *session, struct hl_beat_event *event)
+{
+    const struct hl_picture *picture = &session->picture;
+    event->instrumented = picture->instrumented;
+    event->waiting = picture->waiting;
+    event->stalled = session->stalls.stalled_threads;
+    event->active = picture->active;
+    if (!picture->active)
+        return;
+    memcpy(event->label, picture->headline.innermost, sizeof event->label);
+    event->for_ns = picture->headline.in_ns;
+    event->progress = picture->headline.progress;
+}
+
+static bool say_beat(struct hl_session *session, const struct hl_losses *losses, uint64_t dropped,
+                     uint64_t now)
+{
+    struct hl_beat_event event = {0};
+    fill_process(session, now, &event);
+    fill_picture(session, &event);
+    fill_losses(session, losses, dropped, &event);
+    struct hl_line_head head = head_of(session);
+    hl_report_beat(&session->line, &head, &event);
+    return write_line(session, MONITOR_INFO);
+}
+
+static uint64_t thread_cores(const struct hl_session *session, uint64_t tid, uint64_t window_ns)
+{
+    const struct hl_thread_use *use = hl_threads_find(&session->threads, tid);
+    return use ? hl_rate_cores_milli(use->used_ns, window_ns) : HL_UNKNOWN;
+}
+
+static char thread_state(struct hl_session *session, uint64_t tid)
+{
+    struct hl_plat_thread_state state;
+    return hl_plat_thread_state(session->plat, tid, &state) ? state.state : 0;
+}
+
+/* A thread that has just gone is no reason to say so: our own never has. */
+static void say_what_threads_hide(struct hl_session *session, const struct hl_phase_event *phase)
+{
+    struct hl_plat_thread_state state;
+    uint64_t cpu_ns;
+    if (phase->cpu_milli == HL_UNKNOWN && !hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns))
+        say_unavailable(session, HL_PLAT_THREAD_CPU);
+    if (!phase->state && !hl_plat_thread_state(session->plat, session->tid, &state))
+        say_unavailable(session, HL_PLAT_THREAD_STATE);
+}
+
+static void say_phases(struct hl_session *session, uint64_t window_ns)
+{
+    for (size_t i = 0; i < session->picture.count; i++) {
+        struct hl_phase_event *phase = &hl_picture_row(&session->picture, i)->phase;
+        get_thread(session, phase->thread.tid, &phase->thread);
+        phase->cpu_milli = thread_cores(session, phase->thread.tid, window_ns);
+        phase->state = thread_state(session, phase->thread.tid);
+        say_what_threads_hide(session, phase);
+        struct hl_line_head head = head_of(session);
+        hl_report_phase(&session->line, &head, phase);
+        write_line(session, MONITOR_INFO);
+    }
+    if (session->picture.omitted == 0)
+        return;
+    struct hl_line_head head = head_of(session);
+    hl_report_phases_omitted(&session->line, &head, session->picture.omitted);
+    write_line(session, MONITOR_INFO);
+}
+
+static void say_busy(struct hl_session *session, uint64_t window_ns)
+{
+    size_t cap = session->config.options.busy_lines;
+    if (cap == 0 || !hl_array_reserve(&session->busy, cap))
+        return;
+    struct hl_busy_event *busy = session->busy.memory;
+    size_t count = hl_picture_busiest(&session->threads, window_ns, busy, cap);
+    for (size_t i = 0; i < count; i++) {
+        get_thread(session, busy[i].thread.tid, &busy[i].thread);
+        busy[i].state = thread_state(session, busy[i].thread.tid);
+        struct hl_line_head head = head_of(session);
+        hl_report_busy(&session->line, &head, &busy[i]);
+        write_line(session, MONITOR_INFO);
+    }
+}
+
+static void say_dropped(struct hl_session *session, uint64_t dropped)
+{
+    if (dropped > session->dropped)
+        say_note(session, &(struct hl_note_event){
+                              .reason = hl_sink_reason(atomic_load(&session->sink.last_error)),
+                              .dropped = dropped - session->dropped});
+}
+
+static void say_forked(struct hl_session *session)
+{
+    uint64_t child = session->forked_child ? atomic_load(session->forked_child) : 0;
+    bool restarts = session->config.options.fork == MONITOR_FORK_RESTART;
+    if (child == 0 || restarts || session->forked_child_noted)
+        return;
+    session->forked_child_noted = say_note(
+        session,
+        &(struct hl_note_event){.flag = "forked", .child = child, .last_flag = "unmonitored"});
+}
+
+/* ---- collect ---------------------------------------------------------------------------- */
+
+static void collect(struct hl_session *session, uint64_t now)
+{
+    hl_plat_process(session->plat, every_figure, &session->process);
+    hl_threads_sample(&session->threads, session->plat);
+    if (now - session->limits_read_ns >= LIMITS_AGE) {
+        hl_plat_limits(session->plat, &session->limits);
+        session->limits_read_ns = now;
+    }
+}
+
+/* A thread that ended without its destructors (raw clone, a last destructor that
+ * pushed) is missing from the list, twice in a row to be sure. The list counts
+ * only when it shows ourselves: a foreign /proc numbers threads differently. */
+static void reclaim_if_gone(struct hl_session *session, struct hl_record *record, uint32_t index,
+                            uint64_t tid)
+{
+    if (!hl_threads_are_complete(&session->threads) ||
+        !hl_threads_find(&session->threads, session->tid) ||
+        !hl_array_reserve(&session->missing, (size_t)index + 1))
+        return;
+    struct missing *missing = (struct missing *)session->missing.memory + index;
+    if (missing->tid != tid || hl_threads_find(&session->threads, tid))
+        *missing = (struct missing){.tid = tid};
+    if (hl_threads_find(&session->threads, tid) || ++missing->times < MISSES_UNTIL_GONE)
+        return;
+    missing->times = 0;
+    if (hl_get(&record->tid) != tid)
+        return;
+    hl_stalls_vanished(&session->stalls, record, index);
+    hl_registry_reclaim(record);
+}
+
+static bool is_always_shown(const struct hl_session *session, const struct hl_stack *stack)
+{
+    return stack->tid == hl_plat_main_thread_id() ||
+           hl_stalls_is_stalled(&session->stalls, stack->record);
+}
+
+static void add_to_picture(struct hl_session *session, const struct hl_stack *stack, uint64_t now)
+{
+    struct hl_thread_use *use = hl_threads_find(&session->threads, stack->tid);
+    if (use)
+        use->instrumented = true;
+    const struct hl_picture_time time = {&session->clock, &session->progress, now};
+    hl_picture_add(&session->picture, &time, stack, is_always_shown(session, stack));
+}
+
+enum look { LOOK_ONLY, LOOK_AND_BEAT, LOOK_AND_EXTRA_BEAT };
+
+static void look_at_record(struct hl_session *session, uint32_t index, enum look kind, uint64_t now)
+{
+    struct hl_record *record = hl_registry_record(index);
+    struct hl_stack *stack = &session->stack;
+    if (!hl_snapshot(record, index, stack)) {
+        hl_progress_forget(&session->progress, index);
+        hl_stalls_gone(&session->stalls, record, index);
+        return;
+    }
+    hl_progress_observe(&session->progress, stack, now);
+    hl_stalls_visit(&session->stalls, record, stack);
+    if (kind == LOOK_ONLY)
+        return;
+    if (kind == LOOK_AND_BEAT)
+        hl_progress_sample(&session->progress, index,
+                           hl_clock_age(&session->clock, session->started_ns, now));
+    if (stack->depth > 0)
+        add_to_picture(session, stack, now);
+    reclaim_if_gone(session, record, index, stack->tid);
+}
+
+static void look_at_all(struct hl_session *session, enum look kind, uint64_t now)
+{
+    hl_stalls_begin(&session->stalls, now);
+    for (uint32_t i = 0, count = hl_registry_count(); i < count; i++)
+        look_at_record(session, i, kind, now);
+    hl_stalls_end(&session->stalls);
+    if (session->stalls.armed)
+        hl_plat_barrier();
+}
+
+/* A thread that went on while its stall was being reported did not know that it
+ * had to say so: hence the second look, after the barrier. */
+static void look_around(struct hl_session *session, enum look kind, size_t cap, uint64_t now)
+{
+    if (kind != LOOK_ONLY) {
+        collect(session, now);
+        hl_picture_begin(&session->picture, cap);
+    }
+    look_at_all(session, kind, now);
+    if (session->stalls.reported)
+        look_at_all(session, LOOK_ONLY, hl_plat_now_ns());
+}
+
+/* ---- heartbeat ---------------------------------------------------------------------------- */
+
+/* They have been said: what follows counts from here. */
+static void settle_losses(struct hl_session *session, const struct hl_losses *losses,
+                          uint64_t dropped)
+{
+    session->losses = *losses;
+    session->dropped = dropped;
+    session->late_ns = 0;
+}
+
+static void begin_window(struct hl_session *session, uint64_t now)
+{
+    hl_threads_keep(&session->threads);
+    for (uint32_t i = 0, count = hl_registry_count(); i < count; i++)
+        hl_progress_next_window(&session->progress, i);
+    session->window_began_ns = now;
+    session->window_cpu_ns = if_known(session->process.known, HL_PLAT_CPU, session->process.cpu_ns);
+    session->beats++;
+}
+
+/* A loss is said until the heartbeat that says it gets through. */
+static void heartbeat(struct hl_session *session, enum look kind, uint64_t now)
+{
+    struct hl_losses losses;
+    hl_registry_losses(&losses);
+    hl_picture_finish(&session->picture);
+    say_what_is_unavailable(session);
+    uint64_t dropped = atomic_load(&session->sink.dropped);
+    bool was_heard = say_beat(session, &losses, dropped, now);
+    say_phases(session, now - session->window_began_ns);
+    say_busy(session, now - session->window_began_ns);
+    if (kind == LOOK_AND_EXTRA_BEAT)
+        return;
+    if (was_heard) {
+        say_dropped(session, dropped);
+        settle_losses(session, &losses, dropped);
+    }
+    begin_window(session, now);
+}
+
+/* ---- time ---------------------------------------------------------------------------------- */
+
+static void say_paused(struct hl_session *session, uint64_t gap_ns, const char *reason)
+{
+    if (gap_ns < WORTH_SAYING)
+        return;
+    struct hl_line_head head = head_of(session);
+    hl_report_paused(&session->line, &head, &(struct hl_paused_event){gap_ns, reason});
+    write_line(session, MONITOR_INFO);
+}
+
+/* What is planned moves with a stop: the program had no time in it. */
+static void account(struct hl_session *session, const struct hl_plat_wait *wait)
+{
+    if (wait->stopped_ns) {
+        hl_clock_note_gap(&session->clock, wait->began_ns, wait->ended_ns, wait->stopped_ns);
+        session->next_beat_ns += wait->stopped_ns;
+        session->planned_ns += wait->stopped_ns;
+        say_paused(session, wait->stopped_ns, wait->stopped_by);
+    }
+    say_paused(session, wait->suspended_ns, "suspend");
+    uint64_t interval = session->config.options.interval_ms * MILLISECOND;
+    uint64_t late = wait->ended_ns > session->planned_ns ? wait->ended_ns - session->planned_ns : 0;
+    if (late >= earlier(WORTH_SAYING, interval))
+        session->late_ns += late;
+}
+
+/* Never faster than every 10 ms; not at all where nothing can become a stall. */
+static uint64_t look_period(const struct hl_session *session)
+{
+    uint64_t shortest = session->stalls.shortest_limit_ns;
+    if (shortest == HL_UNKNOWN)
+        return HL_UNKNOWN;
+    uint64_t period =
+        earlier(session->config.options.interval_ms * MILLISECOND, shortest / LOOKS_PER_LIMIT);
+    return period > SHORTEST_LOOK ? period : SHORTEST_LOOK;
+}
+
+static void plan(struct hl_session *session, uint64_t now)
+{
+    uint64_t interval = session->config.options.interval_ms * MILLISECOND;
+    if (session->next_beat_ns <= now)
+        session->next_beat_ns += interval * ((now - session->next_beat_ns) / interval + 1);
+    uint64_t period = look_period(session);
+    uint64_t next_look = period == HL_UNKNOWN ? HL_UNKNOWN : now + period;
+    session->planned_ns = earlier(session->next_beat_ns, next_look);
+    session->planned_ns = earlier(session->planned_ns, session->stalls.due_ns);
+}
+
+static uint64_t wait(struct hl_session *session)
+{
+    uint64_t now = hl_plat_now_ns();
+    uint64_t timeout = session->planned_ns > now ? session->planned_ns - now : 0;
+    struct hl_plat_wait wait;
+    hl_wake_planned(session->planned_ns);
+    hl_plat_wait(session->plat, timeout, &wait);
+    hl_wake_planned(HL_WAKE_AWAKE);
+    account(session, &wait);
+    return wait.ended_ns;
+}
+
+/* The last turn looks as well: what ended a moment ago has a line to come. */
+bool hl_session_turn(struct hl_session *session)
+{
+    uint64_t now = wait(session);
+    bool goes_on = !atomic_load(&session->stop_requested);
+    bool asked = atomic_exchange(&session->beat_requested, false);
+    bool due = session->next_beat_ns <= now;
+    enum look kind = due ? LOOK_AND_BEAT : asked ? LOOK_AND_EXTRA_BEAT : LOOK_ONLY;
+    look_around(session, kind, asked ? SIZE_MAX : session->config.options.phase_lines, now);
+    say_forked(session);
+    if (kind != LOOK_ONLY)
+        heartbeat(session, kind, now);
+    plan(session, now);
+    return goes_on;
+}
+
+/* The first look is taken at once: scopes may have been open for long. */
+void hl_session_begin(struct hl_session *session)
+{
+    session->tid = hl_plat_thread_id();
+    say_start(session);
+    say_bad_values(session);
+    say_refusals(session);
+    look_around(session, LOOK_ONLY, 0, session->started_ns);
+    plan(session, session->started_ns);
+}

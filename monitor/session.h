@@ -1,0 +1,79 @@
+/* monitor/session.h - one run of the monitor, from its start line to its stop line.
+ *
+ * Everything that happens at a wake-up, without a thread in it: monitor.c gives
+ * it one, a test turns it by hand under a fake clock. Reading order: a turn is
+ * wait -> account for time -> look (collect, judge) -> heartbeat (picture,
+ * report) -> plan.
+ */
+#ifndef HL_SESSION_H
+#define HL_SESSION_H
+
+#include "clock.h"
+#include "config.h"
+#include "picture.h"
+#include "registry.h"
+#include "report.h"
+#include "sink.h"
+#include "stall.h"
+
+#include "../platform/platform.h"
+
+#define HL_SHOWN_KEYS 11 /* that an `unavailable` line may name */
+
+struct hl_session {
+    struct hl_config config;
+    struct hl_config refused; /* what the environment asked for, when its log could not be opened */
+    int refused_error;        /* 0 = nothing was refused */
+    const char *signal_note;  /* NULL, or why the signal was not taken */
+    struct hl_plat *plat;
+    struct hl_sink sink;
+    uint64_t pid, tid;
+
+    /* Asked for from other threads. */
+    _Atomic bool stop_requested;
+    _Atomic bool beat_requested;
+    _Atomic uint64_t *forked_child; /* shared with forked children: the first one's pid */
+    bool forked_child_noted;
+
+    struct hl_clock clock;
+    struct hl_progress progress;
+    struct hl_stalls stalls;
+    struct hl_threads threads;
+    struct hl_picture picture;
+    struct hl_array busy;    /* struct hl_busy_event */
+    struct hl_array missing; /* by record: a thread that the list does not show */
+
+    uint64_t started_ns;
+    uint64_t cpu_at_start_ns;
+    uint64_t next_beat_ns, planned_ns;
+    uint64_t window_began_ns, window_cpu_ns;
+    struct hl_plat_process process; /* at the last heartbeat */
+    struct hl_plat_limits limits;
+    uint64_t limits_read_ns;
+    struct hl_losses losses; /* at the last heartbeat */
+    uint64_t dropped;        /* likewise */
+    uint64_t late_ns;        /* since the last heartbeat */
+    uint64_t beats;
+    const char *said[HL_SHOWN_KEYS]; /* why a key was unavailable, when it was last said */
+
+    struct hl_line line;
+    struct hl_stack stack;
+};
+
+/* In the caller's thread: resolves the options, opens what is needed and takes
+ * the baseline. `session` is zeroed memory. 0 or a negative errno, then nothing
+ * is open; also 0 with config.off. */
+int hl_session_open(struct hl_session *session, const monitor_options *options);
+/* The same with options that were resolved before (a forked child). */
+int hl_session_open_again(struct hl_session *session, const struct hl_config *config);
+void hl_session_close(struct hl_session *session);
+/* In a forked child: closes what was inherited, says nothing. */
+void hl_session_abandon(struct hl_session *session);
+
+/* On the monitor's thread: the start line; turns, until one returns false; the
+ * stop line. */
+void hl_session_begin(struct hl_session *session);
+bool hl_session_turn(struct hl_session *session);
+void hl_session_end(struct hl_session *session);
+
+#endif

@@ -1,0 +1,51 @@
+/* monitor/threads.h - how much CPU each thread used since the last heartbeat.
+ *
+ * Two readings of the platform's thread list, joined by tid. A thread that
+ * began in between shows all it has used; one whose time ran backwards is a new
+ * one with an old tid. What an incomplete baseline does not tell is unknown. Of
+ * the monitor thread alone.
+ */
+#ifndef HL_THREADS_H
+#define HL_THREADS_H
+
+#include "event.h"
+#include "pool.h"
+
+#include "../platform/platform.h"
+
+struct hl_thread_use {
+    uint64_t tid;
+    uint64_t used_ns;  /* since the baseline; HL_UNKNOWN */
+    bool instrumented; /* marked by the caller: it has an open scope */
+};
+
+struct hl_thread_reading {
+    struct hl_array list; /* struct hl_plat_thread */
+    size_t count;
+    bool complete;         /* no thread is missing: one that is not found was not there */
+    struct hl_array index; /* uint32_t: hash of tid -> position + 1; a power of two */
+    size_t slots;
+};
+
+struct hl_threads {
+    struct hl_thread_reading then, now;
+    struct hl_array use; /* struct hl_thread_use, beside now.list */
+    bool known;          /* the list could be had */
+};
+
+void hl_threads_init(struct hl_threads *threads);
+void hl_threads_free(struct hl_threads *threads);
+
+/* Reads the list. When there is no memory for a longer one, what fits is taken. */
+void hl_threads_sample(struct hl_threads *threads, struct hl_plat *plat);
+/* What was just read becomes the baseline. */
+void hl_threads_keep(struct hl_threads *threads);
+
+/* What was last read is the whole list. */
+bool hl_threads_are_complete(const struct hl_threads *threads);
+size_t hl_threads_count(const struct hl_threads *threads);
+struct hl_thread_use *hl_threads_at(const struct hl_threads *threads, size_t position);
+/* NULL: not in the list. */
+struct hl_thread_use *hl_threads_find(const struct hl_threads *threads, uint64_t tid);
+
+#endif

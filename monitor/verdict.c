@@ -1,0 +1,56 @@
+/* The kernel charges run delay only when the thread next gets a core: one that
+ * has been starved all along shows no change in either time. So when it was
+ * runnable at both ends and never got onto a core in between, what its CPU time
+ * does not explain is run delay. */
+#include "verdict.h"
+
+#include "rates.h"
+
+#define DOMINANT 600 /* thousandths of the observed time */
+
+static uint64_t share(uint64_t then, uint64_t now, uint64_t observed_ns)
+{
+    uint64_t difference = hl_rate_difference(then, now);
+    if (difference == HL_UNKNOWN || observed_ns == 0)
+        return HL_UNKNOWN;
+    uint64_t milli = hl_rate_scale(difference, 1000, observed_ns);
+    return milli < 1000 ? milli : 1000;
+}
+
+static enum hl_verdict judge(uint64_t cpu, uint64_t run_delay)
+{
+    if (cpu == HL_UNKNOWN)
+        return HL_VERDICT_UNKNOWN;
+    if (cpu >= DOMINANT)
+        return HL_BUSY;
+    if (run_delay == HL_UNKNOWN)
+        return HL_VERDICT_UNKNOWN;
+    if (run_delay >= DOMINANT)
+        return HL_STARVED;
+    return cpu + run_delay <= 1000 - DOMINANT ? HL_BLOCKED : HL_MIXED;
+}
+
+void hl_verdict(const struct hl_evidence *then, const struct hl_evidence *now, uint64_t observed_ns,
+                struct hl_evidence_view *view)
+{
+    *view = (struct hl_evidence_view){
+        .verdict = HL_VERDICT_UNKNOWN,
+        .cpu_milli = HL_UNKNOWN,
+        .run_delay_milli = HL_UNKNOWN,
+        .state = now->known ? now->state : 0,
+    };
+    if (!then->known || !now->known)
+        return;
+    view->cpu_milli = share(then->on_core_ns, now->on_core_ns, observed_ns);
+    view->run_delay_milli = share(then->run_delay_ns, now->run_delay_ns, observed_ns);
+    bool never_switched = then->state == 'R' && now->state == 'R' && now->switches != HL_UNKNOWN &&
+                          then->switches == now->switches;
+    if (never_switched && view->cpu_milli != HL_UNKNOWN && view->run_delay_milli != HL_UNKNOWN)
+        view->run_delay_milli = 1000 - view->cpu_milli;
+    view->verdict = judge(view->cpu_milli, view->run_delay_milli);
+}
+
+bool hl_evidence_is_stopped(const struct hl_evidence *evidence)
+{
+    return evidence->known && (evidence->state == 't' || evidence->state == 'T');
+}

@@ -1,0 +1,27 @@
+/* monitor/verdict.h - evidence about a stuck thread -> what kind of stuck it is.
+ * Pure: two readings in, shares and a word out. What a blocked thread waits for,
+ * and who holds it, will be decided here too. */
+#ifndef HL_VERDICT_H
+#define HL_VERDICT_H
+
+#include "event.h"
+
+/* One look at a thread. */
+struct hl_evidence {
+    bool known;
+    uint64_t at_ns;
+    uint64_t on_core_ns;   /* cumulative; HL_UNKNOWN */
+    uint64_t run_delay_ns; /* runnable without a core, cumulative; HL_UNKNOWN */
+    uint64_t switches;     /* times it got onto a core, cumulative; HL_UNKNOWN */
+    char state;            /* 0 = unknown */
+};
+
+/* The shares between the two looks, which lie `observed_ns` of active time apart,
+ * and the verdict they give. */
+void hl_verdict(const struct hl_evidence *then, const struct hl_evidence *now, uint64_t observed_ns,
+                struct hl_evidence_view *view);
+
+/* The thread is stopped (by a debugger, or SIGSTOP): it cannot be judged. */
+bool hl_evidence_is_stopped(const struct hl_evidence *evidence);
+
+#endif

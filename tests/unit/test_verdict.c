@@ -1,0 +1,180 @@
+/* tests/unit/test_verdict.c - two looks at a thread into a word. */
+#include "../../monitor/verdict.h"
+
+#include <criterion/criterion.h>
+
+#define SECOND 1000000000ull
+
+static struct hl_evidence then = {.known = true, .switches = 7, .state = 'S'};
+static struct hl_evidence now;
+static struct hl_evidence_view view;
+
+/* What ten seconds looked like, in thousandths. */
+static void judge(uint64_t cpu, uint64_t delay)
+{
+    now = then;
+    now.on_core_ns += cpu * SECOND / 100;
+    now.run_delay_ns += delay * SECOND / 100;
+    now.switches += 5;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+}
+
+Test(verdict, sixty_percent_on_a_core_is_busy)
+{
+    judge(600, 0);
+    cr_expect_eq(view.verdict, HL_BUSY);
+    judge(600, 400);
+    cr_expect_eq(view.verdict, HL_BUSY);
+    judge(1000, 0);
+    cr_expect_eq(view.verdict, HL_BUSY);
+}
+
+Test(verdict, sixty_percent_runnable_without_a_core_is_starved)
+{
+    judge(0, 600);
+    cr_expect_eq(view.verdict, HL_STARVED);
+    judge(399, 601);
+    cr_expect_eq(view.verdict, HL_STARVED);
+}
+
+Test(verdict, sixty_percent_asleep_is_blocked)
+{
+    judge(0, 0);
+    cr_expect_eq(view.verdict, HL_BLOCKED);
+    judge(200, 200);
+    cr_expect_eq(view.verdict, HL_BLOCKED);
+}
+
+Test(verdict, anything_else_is_mixed)
+{
+    judge(201, 200);
+    cr_expect_eq(view.verdict, HL_MIXED);
+    judge(599, 0);
+    cr_expect_eq(view.verdict, HL_MIXED);
+    judge(300, 599);
+    cr_expect_eq(view.verdict, HL_MIXED);
+}
+
+Test(verdict, the_numbers_behind_it_are_shares)
+{
+    judge(125, 250);
+    cr_expect_eq(view.cpu_milli, 125);
+    cr_expect_eq(view.run_delay_milli, 250);
+    cr_expect_eq(view.state, 'S');
+    judge(1700, 1700);
+    cr_expect_eq(view.cpu_milli, 1000, "never more than all");
+    cr_expect_eq(view.run_delay_milli, 1000);
+}
+
+Test(verdict, a_counter_that_ran_backwards_is_nothing)
+{
+    judge(0, 0);
+    then.on_core_ns = then.run_delay_ns = 5 * SECOND;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.cpu_milli, 0);
+    cr_expect_eq(view.run_delay_milli, 0);
+}
+
+static void expect_unknown(void)
+{
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.verdict, HL_VERDICT_UNKNOWN);
+    cr_expect_eq(view.cpu_milli, HL_UNKNOWN);
+    cr_expect_eq(view.run_delay_milli, HL_UNKNOWN);
+}
+
+Test(verdict, without_two_looks_there_is_none)
+{
+    now = then;
+    then.known = false;
+    expect_unknown();
+    cr_expect_eq(view.state, 'S');
+    then.known = true;
+    now.known = false;
+    expect_unknown();
+    cr_expect_eq(view.state, 0);
+}
+
+Test(verdict, without_a_time_between_them_there_is_none)
+{
+    now = then;
+    hl_verdict(&then, &now, 0, &view);
+    cr_expect_eq(view.verdict, HL_VERDICT_UNKNOWN);
+}
+
+Test(verdict, what_cannot_be_told_is_not_guessed)
+{
+    judge(0, 0);
+    now.on_core_ns = HL_UNKNOWN;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.verdict, HL_VERDICT_UNKNOWN);
+    judge(300, 0);
+    now.run_delay_ns = HL_UNKNOWN;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.verdict, HL_VERDICT_UNKNOWN, "asleep, or starved?");
+    cr_expect_eq(view.cpu_milli, 300);
+    judge(700, 0);
+    now.run_delay_ns = HL_UNKNOWN;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.verdict, HL_BUSY, "that much is certain");
+}
+
+/* The kernel charges run delay when the thread next runs. */
+Test(verdict, runnable_at_both_ends_and_never_switched_is_starved_though_no_counter_moved)
+{
+    then.state = 'R';
+    now = then;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.verdict, HL_STARVED);
+    cr_expect_eq(view.run_delay_milli, 1000);
+    now.on_core_ns += 7 * SECOND;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.verdict, HL_BUSY);
+    cr_expect_eq(view.run_delay_milli, 300);
+}
+
+Test(verdict, one_that_ran_or_slept_meanwhile_is_taken_at_its_counters)
+{
+    then.state = 'R';
+    now = then;
+    now.switches++;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.verdict, HL_BLOCKED);
+    now.switches = then.switches;
+    now.state = 'S';
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.verdict, HL_BLOCKED);
+    now.state = 'R';
+    then.state = 'S';
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.verdict, HL_BLOCKED);
+}
+
+Test(verdict, unknown_switches_or_times_prove_nothing)
+{
+    then.state = 'R';
+    then.switches = HL_UNKNOWN;
+    now = then;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.verdict, HL_BLOCKED);
+    then.switches = now.switches = 3;
+    now.run_delay_ns = HL_UNKNOWN;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.run_delay_milli, HL_UNKNOWN);
+    now.on_core_ns = HL_UNKNOWN;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.cpu_milli, HL_UNKNOWN);
+}
+
+Test(verdict, stopped_is_what_the_scheduler_calls_t)
+{
+    struct hl_evidence evidence = {.known = true, .state = 't'};
+    cr_expect(hl_evidence_is_stopped(&evidence));
+    evidence.state = 'T';
+    cr_expect(hl_evidence_is_stopped(&evidence));
+    evidence.state = 'S';
+    cr_expect_not(hl_evidence_is_stopped(&evidence));
+    evidence.known = false;
+    evidence.state = 't';
+    cr_expect_not(hl_evidence_is_stopped(&evidence));
+}
