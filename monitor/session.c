@@ -35,6 +35,20 @@ static uint64_t if_known(uint32_t known, enum hl_plat_key key, uint64_t value)
     return is_known(known, key) ? value : HL_UNKNOWN;
 }
 
+/* The kernel counts pages in batches per processor and sums up what has been
+ * handed in: its peak can come out lower than before, or than the present. */
+static uint64_t highest_rss(struct hl_session *session, const struct hl_plat_process *process)
+{
+    if (!is_known(process->known, HL_PLAT_PEAK_RSS))
+        return HL_UNKNOWN;
+    uint64_t peak = process->peak_rss_bytes;
+    if (is_known(process->known, HL_PLAT_RSS) && process->rss_bytes > peak)
+        peak = process->rss_bytes;
+    if (peak > session->peak_rss_bytes)
+        session->peak_rss_bytes = peak;
+    return session->peak_rss_bytes;
+}
+
 /* ---- lines -------------------------------------------------------------------- */
 
 static struct hl_line_head head_of(const struct hl_session *session)
@@ -342,7 +356,7 @@ void hl_session_end(struct hl_session *session)
     struct hl_stop_event event = {
         .elapsed_ns = hl_clock_age(&session->clock, session->started_ns, now),
         .cpu_ns = hl_rate_difference(session->cpu_at_start_ns, cpu),
-        .peak_rss_bytes = if_known(process.known, HL_PLAT_PEAK_RSS, process.peak_rss_bytes),
+        .peak_rss_bytes = highest_rss(session, &process),
         .beats = session->beats,
         .stalls = session->stalls.totals.count,
         .stalled_total_ns = session->stalls.totals.total_ns,
@@ -415,8 +429,7 @@ static void fill_losses(const struct hl_session *session, const struct hl_losses
     event->late_ns = session->late_ns;
 }
 
-static void fill_process(const struct hl_session *session, uint64_t now,
-                         struct hl_beat_event *event)
+static void fill_process(struct hl_session *session, uint64_t now, struct hl_beat_event *event)
 {
     const struct hl_plat_process *process = &session->process;
     uint32_t known = process->known;
@@ -428,7 +441,7 @@ static void fill_process(const struct hl_session *session, uint64_t now,
     event->cores_milli = cores_milli(session);
     event->rss_bytes = if_known(known, HL_PLAT_RSS, process->rss_bytes);
     event->rss_limit_bytes = session->limits.memory_bytes;
-    event->peak_rss_bytes = if_known(known, HL_PLAT_PEAK_RSS, process->peak_rss_bytes);
+    event->peak_rss_bytes = highest_rss(session, process);
     event->vm_bytes = if_known(known, HL_PLAT_VM, process->vm_bytes);
     event->threads = if_known(known, HL_PLAT_THREADS, process->threads);
     event->read_bytes = if_known(known, HL_PLAT_IO, process->read_bytes);

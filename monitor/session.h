@@ -47,6 +47,7 @@ struct hl_session {
     uint64_t cpu_at_start_ns;
     uint64_t next_beat_ns, planned_ns;
     uint64_t window_began_ns, window_cpu_ns;
+    uint64_t peak_rss_bytes;        /* the highest ever seen */
     struct hl_plat_process process; /* at the last heartbeat */
     struct hl_plat_limits limits;
     uint64_t limits_read_ns;

@@ -236,7 +236,7 @@ static void recover_by_sign(struct hl_stalls *stalls, struct hl_record *record, 
                             struct watch *watch, uint64_t by_ns)
 {
     bool timed = sign_was_left(stalls, record, watch);
-    uint64_t until = timed ? hl_acquire(&record->sign_ns) : by_ns;
+    uint64_t until = timed ? earlier(hl_acquire(&record->sign_ns), by_ns) : by_ns;
     recover(stalls, track, watch, until, !timed, NULL);
 }
 
@@ -374,7 +374,8 @@ static void judge_end(struct hl_stalls *stalls, struct hl_record *record, struct
         uint64_t quiet = quiet_before_end(stalls, watch, end);
         if (quiet > certain_age(stalls, watch))
             report_past(stalls, watch, quiet);
-    } else if (sign_was_left(stalls, record, watch)) {
+    } else if (sign_was_left(stalls, record, watch) &&
+               hl_acquire(&record->sign_ns) < end->ended_ns) {
         recover_by_sign(stalls, record, track, watch, end->ended_ns);
     } else {
         recover_by_end(stalls, track, watch, end);

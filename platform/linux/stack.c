@@ -7,9 +7,12 @@
  * thread's, as the kernel merges neighbours. (A stack that the application
  * supplied has no guard page, so what lies below it in its mapping counts, too.)
  *
- * The first thread's stack is the mapping called [stack]. It grows by faults,
- * so everything it may still grow into counts: as far as RLIMIT_STACK and the
- * 128 MiB which the kernel leaves free for it, and down to the mapping below.
+ * The first thread's stack is the mapping called [stack], and nothing else: its
+ * descriptor lies among ordinary mappings, below which an application may have
+ * put a coroutine. (So in the child of another thread's fork no bounds are known.)
+ * It grows by faults, so everything it may still grow into counts: as far as
+ * RLIMIT_STACK and the 128 MiB which the kernel leaves free for it, and down to
+ * the mapping below.
  */
 #define _GNU_SOURCE
 #include "../platform.h"
@@ -105,10 +108,10 @@ bool hl_plat_stack_bounds(const void *address, uintptr_t *low, uintptr_t *high)
     errno = saved;
     if (!search.found || !search.mapping.is_writable)
         return false;
-    if (search.mapping.is_main_stack && is_first_thread()) {
+    if (is_first_thread()) {
         *low = lowest_growth(&search);
         *high = search.mapping.high;
-        return true;
+        return search.mapping.is_main_stack;
     }
     *low = search.mapping.low;
     *high = self;

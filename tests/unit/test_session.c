@@ -953,3 +953,22 @@ Test(session, ten_thousand_turns_allocate_nothing, .timeout = 120)
     free(kept);
     cr_expect_gt(allocations, 0, "the count itself works");
 }
+
+static void let_memory_shrink(uintptr_t unused)
+{
+    (void)unused;
+    scripted.process.rss_bytes = 900;
+    scripted.process.peak_rss_bytes = 950;
+}
+
+Test(session, the_peak_is_never_below_what_was_seen)
+{
+    story.options.interval_ms = 1000;
+    scripted.process.rss_bytes = 1000;
+    scripted.process.peak_rss_bytes = 990;
+    story_call(1500 * MS, let_memory_shrink, 0);
+    story_run(3 * S);
+    story_expect_number(story_find("beat", 0), "peak_rss_bytes", 1000);
+    story_expect_number(story_find("beat", 1), "peak_rss_bytes", 1000);
+    story_expect_number(story_find("stop", 0), "peak_rss_bytes", 1000);
+}

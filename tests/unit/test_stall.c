@@ -317,6 +317,18 @@ Test(stall, after_a_push_the_scope_can_stall_again_under_a_new_id)
     cr_expect_eq(story_find("STALL", 1)->at_ns, 330 * S + TICK);
 }
 
+Test(stall, its_end_counts_and_not_the_next_push_when_nobody_looked_in_between)
+{
+    story_push(0, 1, "stuck");
+    story_pop(200 * S, 1);
+    story_push(210 * S, 1, "next");
+    story_starved(199 * S, 20 * S);
+    story_run(300 * S);
+    story_expect_count("RECOVERED", 1);
+    story_expect_number(story_find("RECOVERED", 0), "stuck_ms", 200000);
+    story_expect_lacks(story_find("RECOVERED", 0), "at_most");
+}
+
 Test(stall, a_push_and_the_end_of_everything_before_anyone_looked_is_still_exact)
 {
     story_push(0, 1, "stuck");
