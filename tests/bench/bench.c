@@ -1,0 +1,421 @@
+/* See bench.h. The second thread of a case is always the same helper: it sleeps
+ * between rounds, and meets the first at a spinning rendezvous, so that both
+ * start at once. No thread is pinned. */
+#include "bench.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MOST_TRIES 5 /* of a round with two threads */
+
+static unsigned rounds;
+static double round_ns;
+static unsigned pair_rounds, apart_rounds;
+
+/* ---- time ---------------------------------------------------------------------- */
+
+double bench_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+void bench_sleep(double ns)
+{
+    if (ns <= 0)
+        return;
+    struct timespec pause = {(time_t)(ns / 1e9), (long)(ns - floor(ns / 1e9) * 1e9)};
+    while (nanosleep(&pause, &pause) != 0)
+        continue;
+}
+
+void bench_sleep_until(double at_ns)
+{
+    bench_sleep(at_ns - bench_now_ns());
+}
+
+double bench_tick_ns(void)
+{
+    struct timespec tick = {0, 10000000};
+#ifdef CLOCK_MONOTONIC_COARSE
+    clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+#endif
+    return (double)tick.tv_nsec;
+}
+
+unsigned bench_cpus(void)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return cpus > 0 ? (unsigned)cpus : 1;
+}
+
+/* ---- many values in few ----------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double percentile_of_sorted(const double *values, size_t count, double percent)
+{
+    if (count == 0)
+        return NAN;
+    return values[(size_t)lround(percent / 100 * (double)(count - 1))];
+}
+
+double bench_percentile(double *values, size_t count, double percent)
+{
+    qsort(values, count, sizeof *values, compare);
+    return percentile_of_sorted(values, count, percent);
+}
+
+struct bench_spread bench_spread_of(double *values, size_t count)
+{
+    qsort(values, count, sizeof *values, compare);
+    return (struct bench_spread){percentile_of_sorted(values, count, 25),
+                                 percentile_of_sorted(values, count, 50),
+                                 percentile_of_sorted(values, count, 75)};
+}
+
+/* ---- the second thread -------------------------------------------------------------- */
+
+/* From when to when a thread was at it. */
+struct span {
+    double began, ended;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    const struct bench_case *job; /* NULL = none */
+    uint64_t times;
+    struct span span;
+} helper = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static _Atomic unsigned arrived;
+
+static void meet(unsigned threads)
+{
+    if (threads < 2)
+        return;
+    atomic_fetch_add(&arrived, 1);
+    while (atomic_load(&arrived) < threads)
+        if (bench_cpus() < 2)
+            sched_yield();
+}
+
+static struct span time_here(const struct bench_case *one, uint64_t times)
+{
+    struct span span;
+    if (one->open)
+        one->open(one->depth);
+    meet(one->threads);
+    span.began = bench_now_ns();
+    one->run(times);
+    span.ended = bench_now_ns();
+    if (one->close)
+        one->close(one->depth);
+    return span;
+}
+
+static void *help(void *nothing)
+{
+    (void)nothing;
+    pthread_mutex_lock(&helper.lock);
+    for (;;) {
+        while (!helper.job)
+            pthread_cond_wait(&helper.changed, &helper.lock);
+        pthread_mutex_unlock(&helper.lock);
+        struct span span = time_here(helper.job, helper.times);
+        pthread_mutex_lock(&helper.lock);
+        helper.span = span;
+        helper.job = NULL;
+        pthread_cond_broadcast(&helper.changed);
+    }
+    return NULL;
+}
+
+static double length(struct span span)
+{
+    return span.ended - span.began;
+}
+
+/* On a busy machine the two may run one after the other: then they did not meet
+ * at what they share, and the round says nothing. */
+static bool overlap(struct span one, struct span other)
+{
+    struct span both = {fmax(one.began, other.began), fmin(one.ended, other.ended)};
+    return length(both) >= 0.8 * fmin(length(one), length(other));
+}
+
+/* Nanoseconds for one time, the mean of both threads. */
+static double try_on_both(const struct bench_case *one, uint64_t times, bool *at_once)
+{
+    atomic_store(&arrived, 0);
+    pthread_mutex_lock(&helper.lock);
+    helper.job = one;
+    helper.times = times;
+    pthread_cond_broadcast(&helper.changed);
+    pthread_mutex_unlock(&helper.lock);
+    struct span span = time_here(one, times);
+    pthread_mutex_lock(&helper.lock);
+    while (helper.job)
+        pthread_cond_wait(&helper.changed, &helper.lock);
+    pthread_mutex_unlock(&helper.lock);
+    *at_once = overlap(span, helper.span);
+    return (length(span) + length(helper.span)) / 2 / (double)times;
+}
+
+static double time_on_both(const struct bench_case *one, uint64_t times)
+{
+    bool at_once = false;
+    double ns = 0;
+    for (unsigned tries = 0; tries < MOST_TRIES && !at_once; tries++)
+        ns = try_on_both(one, times, &at_once);
+    pair_rounds++;
+    apart_rounds += !at_once;
+    return ns;
+}
+
+static double time_once(const struct bench_case *one, uint64_t times)
+{
+    return one->threads == 2 ? time_on_both(one, times)
+                             : length(time_here(one, times)) / (double)times;
+}
+
+double bench_apart_share(void)
+{
+    return pair_rounds ? (double)apart_rounds / pair_rounds : 0;
+}
+
+void bench_begin(bool quick)
+{
+    pthread_t thread;
+    rounds = quick ? 11 : 151;
+    round_ns = quick ? 0.2 * MS : 1.5 * MS; /* a helper that has just woken is cold */
+    if (pthread_create(&thread, NULL, help, NULL) != 0) {
+        fprintf(stderr, "bench: no second thread\n");
+        exit(1);
+    }
+    pthread_detach(thread);
+}
+
+/* ---- rounds ---------------------------------------------------------------------------- */
+
+/* The best of a few: an interruption must not be taken for the cost. */
+static double time_roughly(const struct bench_case *one, uint64_t times)
+{
+    double best = time_once(one, times);
+    for (int i = 0; i < 3; i++)
+        best = fmin(best, time_once(one, times));
+    return best;
+}
+
+/* So many times that a round takes about round_ns. Warms up, too. */
+static uint64_t times_in_a_round(const struct bench_case *one)
+{
+    uint64_t times = 64;
+    double ns;
+    while ((ns = time_roughly(one, times)) * (double)times < round_ns / 4)
+        times *= 2;
+    uint64_t wanted = (uint64_t)(round_ns / ns);
+    return wanted > 0 ? wanted : 1;
+}
+
+/* Each round has an order of its own: with a fixed one, a disturbance that comes
+ * with the period of a round (a scheduler's slices) would always hit the same case. */
+static void shuffle(size_t *order, size_t count)
+{
+    static uint64_t state = 1;
+    for (size_t i = count - 1; i > 0; i--) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        size_t other = (size_t)(state >> 33) % (i + 1), kept = order[i];
+        order[i] = order[other];
+        order[other] = kept;
+    }
+}
+
+void bench_measure(struct bench_case *cases, size_t count)
+{
+    double *ns = malloc(count * rounds * sizeof *ns);
+    uint64_t *times = malloc(count * sizeof *times);
+    size_t *order = malloc(count * sizeof *order);
+    if (!ns || !times || !order)
+        abort();
+    for (size_t i = 0; i < count; i++) {
+        order[i] = i;
+        times[i] = times_in_a_round(&cases[i]);
+    }
+    pair_rounds = apart_rounds = 0;
+    for (unsigned round = 0; round < rounds; round++) {
+        shuffle(order, count);
+        for (size_t i = 0; i < count; i++)
+            ns[order[i] * rounds + round] = time_once(&cases[order[i]], times[order[i]]);
+    }
+    for (size_t i = 0; i < count; i++)
+        cases[i].ns = bench_spread_of(ns + i * rounds, rounds);
+    free(ns);
+    free(times);
+    free(order);
+}
+
+void bench_show(const char *title, const struct bench_case *cases, size_t count,
+                const struct bench_case *unit)
+{
+    printf("\n%s\n%-58s %9s  %19s %9s\n", title, "", "median ns", "middle half of runs",
+           unit ? "x mutex" : "");
+    for (size_t i = 0; i < count; i++) {
+        const struct bench_spread *ns = &cases[i].ns;
+        printf("%-58s %9.2f  %8.2f .. %-8.2f", cases[i].name, ns->median, ns->low, ns->high);
+        if (unit)
+            printf(" %8.2f", ns->median / unit->ns.median);
+        putchar('\n');
+        bench_figure(cases[i].key, "ns", *ns);
+    }
+}
+
+/* ---- the report --------------------------------------------------------------------------- */
+
+struct bench_report *bench_report;
+
+void bench_figure(const char *key, const char *unit, struct bench_spread value)
+{
+    size_t most = sizeof bench_report->figures / sizeof bench_report->figures[0];
+    if (bench_report->figures_count == most)
+        return;
+    struct bench_figure *figure = &bench_report->figures[bench_report->figures_count++];
+    snprintf(figure->key, sizeof figure->key, "%s", key);
+    snprintf(figure->unit, sizeof figure->unit, "%s", unit);
+    figure->value = value;
+}
+
+void bench_number(const char *key, const char *unit, double value)
+{
+    bench_figure(key, unit, (struct bench_spread){value, value, value});
+}
+
+void bench_goal(const char *id, const char *what, enum bench_form form, double figure, double limit)
+{
+    size_t most = sizeof bench_report->goals / sizeof bench_report->goals[0];
+    if (bench_report->goals_count == most)
+        return;
+    struct bench_goal *goal = &bench_report->goals[bench_report->goals_count++];
+    snprintf(goal->id, sizeof goal->id, "%s", id);
+    snprintf(goal->what, sizeof goal->what, "%s", what);
+    goal->form = form;
+    goal->figure = figure;
+    goal->limit = limit;
+}
+
+/* A figure that could not be had (NaN) meets nothing. */
+bool bench_is_met(const struct bench_goal *goal)
+{
+    return goal->figure <= goal->limit;
+}
+
+static void print_value(char text[24], enum bench_form form, double value)
+{
+    switch (form) {
+    case BENCH_TIMES:
+        snprintf(text, 24, "%.2fx", value);
+        break;
+    case BENCH_FRACTION:
+        snprintf(text, 24, "1/%.1f", 1 / value);
+        break;
+    case BENCH_NS:
+        snprintf(text, 24, "%.2f ns", value);
+        break;
+    case BENCH_MS:
+        snprintf(text, 24, "%.3f ms", value);
+        break;
+    case BENCH_COUNT:
+        snprintf(text, 24, "%.0f", value);
+        break;
+    case BENCH_PERCENT:
+        snprintf(text, 24, "%.4f %%", value);
+        break;
+    }
+}
+
+void bench_print_goals(void)
+{
+    char figure[24], limit[24];
+    size_t met = 0;
+    printf("\nGoals (performance.md, section 6)\n%-4s %-66s %11s    %-11s\n", "", "", "figure",
+           "goal");
+    for (size_t i = 0; i < bench_report->goals_count; i++) {
+        const struct bench_goal *goal = &bench_report->goals[i];
+        print_value(figure, goal->form, goal->figure);
+        print_value(limit, goal->form, goal->limit);
+        printf("%-4s %-66s %11s <= %-11s %s\n", goal->id, goal->what, figure, limit,
+               bench_is_met(goal) ? "met" : "MISSED");
+        met += bench_is_met(goal);
+    }
+    printf("%zu of %zu met\n", met, bench_report->goals_count);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+static void json_number(FILE *file, double value)
+{
+    if (isfinite(value))
+        fprintf(file, "%.9g", value);
+    else
+        fputs("null", file);
+}
+
+static void json_figure(FILE *file, const struct bench_figure *figure)
+{
+    fprintf(file, "    \"%s\": {\"unit\": \"%s\", \"median\": ", figure->key, figure->unit);
+    json_number(file, figure->value.median);
+    fputs(", \"low\": ", file);
+    json_number(file, figure->value.low);
+    fputs(", \"high\": ", file);
+    json_number(file, figure->value.high);
+    fputc('}', file);
+}
+
+static void json_goal(FILE *file, const struct bench_goal *goal)
+{
+    static const char *const units[] = {"ratio", "ratio", "ns", "ms", "count", "percent"};
+    fprintf(file, "    {\"id\": \"%s\", \"what\": \"%s\", \"unit\": \"%s\", \"figure\": ", goal->id,
+            goal->what, units[goal->form]);
+    json_number(file, goal->figure);
+    fputs(", \"at_most\": ", file);
+    json_number(file, goal->limit);
+    fprintf(file, ", \"met\": %s}", bench_is_met(goal) ? "true" : "false");
+}
+
+void bench_write_json(const char *path, bool quick)
+{
+    FILE *file = fopen(path, "w");
+    if (!file) {
+        perror(path);
+        exit(1);
+    }
+    fprintf(file, "{\n  \"time\": %lld,\n  \"quick\": %s,\n  \"cpus\": %u,\n  \"figures\": {\n",
+            (long long)time(NULL), quick ? "true" : "false", bench_cpus());
+    for (size_t i = 0; i < bench_report->figures_count; i++) {
+        fputs(i ? ",\n" : "", file);
+        json_figure(file, &bench_report->figures[i]);
+    }
+    fputs("\n  },\n  \"goals\": [\n", file);
+    for (size_t i = 0; i < bench_report->goals_count; i++) {
+        fputs(i ? ",\n" : "", file);
+        json_goal(file, &bench_report->goals[i]);
+    }
+    fputs("\n  ]\n}\n", file);
+    if (fclose(file) != 0) {
+        perror(path);
+        exit(1);
+    }
+}

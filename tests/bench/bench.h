@@ -1,0 +1,109 @@
+/* tests/bench/bench.h - what every benchmark here is made of.
+ *
+ * A figure is believed only beside another one from the same run: machines
+ * change their speed while one looks at them. So the cases of a table are
+ * measured in interleaved rounds (A B C, C A B, ...), each case shows the median
+ * of its rounds with the quartiles, and goals are ratios of medians.
+ *
+ * Each part (scope, off, stall, beat, idle) runs in a forked child of
+ * main.c, so that each has a process, and a monitor, of its own. What it finds
+ * it prints, and leaves in the report, which lies in shared memory; main.c
+ * prints the goals from there and writes the JSON.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The value is needed, as far as the compiler can tell. */
+#define BENCH_USE(value) __asm__ volatile("" : : "r"(value) : "memory")
+
+#define MS 1000000.0 /* nanoseconds */
+
+double bench_now_ns(void);
+void bench_sleep_until(double at_ns);
+void bench_sleep(double ns);
+double bench_tick_ns(void); /* of the coarse clock: one scheduler tick */
+unsigned bench_cpus(void);
+
+/* ---- many values in few ---- */
+
+struct bench_spread {
+    double low, median, high; /* the quartiles */
+};
+double bench_percentile(double *values, size_t count, double percent); /* sorts; of none: NaN */
+struct bench_spread bench_spread_of(double *values, size_t count);     /* sorts */
+
+/* ---- cases in rounds ---- */
+
+struct bench_case {
+    const char *key;  /* in the JSON */
+    const char *name; /* in the table */
+    void (*run)(uint64_t times);
+    void (*open)(unsigned depth),
+        (*close)(unsigned depth); /* or NULL; in each thread, unmeasured */
+    unsigned depth;
+    unsigned threads;       /* 1 or 2; 0 = 1 */
+    struct bench_spread ns; /* of one time, as each of the threads sees it */
+};
+
+/* There is a second thread from here on, as there is in every monitored program:
+ * until then a mutex costs a third. Call it before measuring anything. */
+void bench_begin(bool quick);
+void bench_measure(struct bench_case *cases, size_t count);
+/* The share of the rounds with two threads in which these never ran at once. */
+double bench_apart_share(void);
+/* Prints the cases, each also as a multiple of `unit`, and puts them into the report. */
+void bench_show(const char *title, const struct bench_case *cases, size_t count,
+                const struct bench_case *unit);
+
+/* ---- the report ---- */
+
+enum bench_form {
+    BENCH_TIMES,    /* a ratio: 0.83x */
+    BENCH_FRACTION, /* a ratio far below 1: 1/14.2 */
+    BENCH_NS,
+    BENCH_MS,
+    BENCH_COUNT,
+    BENCH_PERCENT
+};
+
+struct bench_figure {
+    char key[64];
+    char unit[8];
+    struct bench_spread value;
+};
+
+struct bench_goal {
+    char id[8];
+    char what[96];
+    enum bench_form form;
+    double figure, limit; /* met: figure <= limit */
+};
+
+struct bench_report {
+    size_t figures_count, goals_count;
+    struct bench_figure figures[256];
+    struct bench_goal goals[64];
+};
+extern struct bench_report *bench_report;
+
+void bench_figure(const char *key, const char *unit, struct bench_spread value);
+void bench_number(const char *key, const char *unit, double value);
+void bench_goal(const char *id, const char *what, enum bench_form form, double figure,
+                double limit);
+bool bench_is_met(const struct bench_goal *goal);
+void bench_print_goals(void);
+void bench_write_json(const char *path, bool quick);
+
+/* ---- the parts: each returns the exit status ---- */
+
+int scope_bench(bool quick);
+int off_bench(bool quick);
+int stall_bench(bool quick);
+int beat_bench(bool quick);
+int idle_bench(bool quick);
+
+#endif

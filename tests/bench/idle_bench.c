@@ -1,0 +1,238 @@
+/* tests/bench/idle_bench.c - what the monitor costs a program that does nothing.
+ *
+ * Wake-ups are the voluntary context switches of the thread named "heartline".
+ * Expected are the heartbeats and the looks, one every min(interval, limit / 4);
+ * a look that falls on a heartbeat is none of its own. The threads wait in a
+ * scope that is declared waiting, so no deadline becomes due.
+ *
+ * Interval and limit are the defaults, scaled: the limit is twice the interval,
+ * so each interval has one heartbeat and one look in between. The share of a
+ * core at the default settings is computed from that, and is what it costs with
+ * warm caches.
+ */
+#include "bench.h"
+
+#include <heartline/monitor.h>
+#include <heartline/scope.h>
+
+#include <dirent.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MOST_THREADS 100
+#define DEFAULT_INTERVAL_MS 60000.0
+
+struct counts {
+    double wake_ups, cpu_ns;
+    unsigned beats;
+};
+
+/* ---- the monitor's thread, seen from outside ------------------------------------------ */
+
+static bool file_begins(const char *path, const char *text)
+{
+    char line[64] = "";
+    FILE *file = fopen(path, "r");
+    bool begins = file && fgets(line, sizeof line, file) && strncmp(line, text, strlen(text)) == 0;
+    if (file)
+        fclose(file);
+    return begins;
+}
+
+/* 0 = there is none, or this is not Linux. */
+static long find_monitor(void)
+{
+    char path[300];
+    long tid = 0;
+    struct dirent *entry;
+    DIR *folder = opendir("/proc/self/task");
+    while (folder && !tid && (entry = readdir(folder))) {
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+        if (file_begins(path, "heartline\n"))
+            tid = atol(entry->d_name);
+    }
+    if (folder)
+        closedir(folder);
+    return tid;
+}
+
+static double voluntary_switches(long tid)
+{
+    static const char key[] = "voluntary_ctxt_switches:";
+    char path[64], line[128];
+    double switches = NAN;
+    snprintf(path, sizeof path, "/proc/self/task/%ld/status", tid);
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, key, strlen(key)) == 0)
+            switches = atof(line + strlen(key));
+    if (file)
+        fclose(file);
+    return switches;
+}
+
+/* Linux makes a clock of every thread: its number, inverted, above the bits that
+ * say "of a thread" and "as scheduled" (pthread_getcpuclockid(3) does the same). */
+static double cpu_ns(long tid)
+{
+    struct timespec used;
+    clockid_t clock = (clockid_t)(~(unsigned)tid << 3 | 6);
+    if (clock_gettime(clock, &used) != 0)
+        return NAN;
+    return (double)used.tv_sec * 1e9 + (double)used.tv_nsec;
+}
+
+/* ---- the program that does nothing ------------------------------------------------------ */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static unsigned waiting;
+static bool is_over;
+
+static void *wait_idly(void *nothing)
+{
+    SCOPE_WAIT("wait for work");
+    pthread_mutex_lock(&lock);
+    waiting++;
+    pthread_cond_broadcast(&changed);
+    while (!is_over)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    return nothing;
+}
+
+static void start_threads(pthread_t *threads, unsigned count)
+{
+    waiting = 0;
+    is_over = false;
+    for (unsigned i = 0; i < count; i++)
+        if (pthread_create(&threads[i], NULL, wait_idly, NULL) != 0)
+            abort();
+    pthread_mutex_lock(&lock);
+    while (waiting < count)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+static void end_threads(const pthread_t *threads, unsigned count)
+{
+    pthread_mutex_lock(&lock);
+    is_over = true;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+    for (unsigned i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* ---- one run ------------------------------------------------------------------------------- */
+
+static _Atomic unsigned beats;
+static _Atomic double last_beat_at;
+
+static void count_beats(void *data, enum monitor_level level, const char *line, size_t length)
+{
+    (void)data, (void)level, (void)length;
+    if (!strstr(line, "\"record\":\"beat\""))
+        return;
+    atomic_store(&last_beat_at, bench_now_ns());
+    atomic_fetch_add(&beats, 1);
+}
+
+static struct counts count_now(long tid)
+{
+    return (struct counts){voluntary_switches(tid), cpu_ns(tid), atomic_load(&beats)};
+}
+
+enum sight { SEEN, NO_BEATS, NOT_FOUND /* the thread */ };
+
+/* Waits for the second heartbeat, then an eighth of an interval: wake-ups come
+ * at the halves. From there on for whole intervals. */
+static enum sight observe(double interval_ns, unsigned intervals, struct counts *difference)
+{
+    double began = bench_now_ns();
+    while (atomic_load(&beats) < 2 && bench_now_ns() - began < 20 * interval_ns)
+        bench_sleep(1 * MS);
+    if (atomic_load(&beats) < 2)
+        return NO_BEATS;
+    long tid = find_monitor();
+    if (!tid)
+        return NOT_FOUND;
+    double from = atomic_load(&last_beat_at) + interval_ns / 8;
+    bench_sleep_until(from);
+    struct counts first = count_now(tid);
+    bench_sleep_until(from + intervals * interval_ns);
+    struct counts last = count_now(tid);
+    *difference = (struct counts){last.wake_ups - first.wake_ups, last.cpu_ns - first.cpu_ns,
+                                  last.beats - first.beats};
+    return SEEN;
+}
+
+static enum sight run(unsigned threads_count, unsigned interval_ms, unsigned intervals,
+                      struct counts *difference)
+{
+    pthread_t threads[MOST_THREADS];
+    monitor_options options;
+    monitor_options_default(&options);
+    options.interval_ms = interval_ms;
+    options.stall_ms = 2 * interval_ms;
+    options.format = MONITOR_JSON;
+    options.sink = count_beats;
+    atomic_store(&beats, 0);
+    start_threads(threads, threads_count);
+    int error = monitor_start_with(&options);
+    enum sight sight = error ? NO_BEATS : observe(interval_ms * MS, intervals, difference);
+    monitor_stop();
+    end_threads(threads, threads_count);
+    return sight;
+}
+
+int idle_bench(bool quick)
+{
+    static const unsigned sizes[] = {0, 10, MOST_THREADS};
+    unsigned interval_ms = quick ? 200 : 1000, intervals = quick ? 4 : 6;
+    if (access("/proc/self/task", R_OK) != 0) {
+        printf("\nIdle monitor: not measured, there is no /proc/self/task here\n");
+        return 0;
+    }
+    printf("\nIdle monitor: interval %u ms, stall %u ms, so a look every %u ms; for %u intervals\n"
+           "%8s %6s %10s %10s %16s %22s\n",
+           interval_ms, 2 * interval_ms, interval_ms / 2, intervals, "threads", "beats", "wake-ups",
+           "expected", "own CPU, us/beat", "of a core, at defaults");
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct counts seen;
+        char key[64];
+        enum sight sight = run(sizes[i], interval_ms, intervals, &seen);
+        if (sight == NOT_FOUND) {
+            printf("not measured: this platform does not name the monitor's thread\n");
+            return 0;
+        }
+        if (sight == NO_BEATS) {
+            printf("%8u the monitor does not start, or makes no heartbeats\n", sizes[i]);
+            return 1;
+        }
+        double expected = intervals + intervals; /* heartbeats, and a look between two of them */
+        double per_beat = seen.cpu_ns / seen.beats;
+        double percent = 100 * per_beat / (DEFAULT_INTERVAL_MS * MS);
+        printf("%8u %6u %10.0f %10.0f %16.1f %20.5f %%\n", sizes[i], seen.beats, seen.wake_ups,
+               expected, per_beat / 1000, percent);
+        snprintf(key, sizeof key, "idle.%u.wake_ups", sizes[i]);
+        bench_number(key, "count", seen.wake_ups);
+        snprintf(key, sizeof key, "idle.%u.expected", sizes[i]);
+        bench_number(key, "count", expected);
+        snprintf(key, sizeof key, "idle.%u.cpu_per_beat", sizes[i]);
+        bench_number(key, "us", per_beat / 1000);
+        if (sizes[i] == MOST_THREADS) {
+            bench_goal("P13", "wake-ups of the idle monitor with 100 threads, off the expected",
+                       BENCH_COUNT, fabs(seen.wake_ups - expected), 0);
+            bench_goal("P13", "own CPU with 100 threads at default settings, of one core",
+                       BENCH_PERCENT, percent, 0.01);
+        }
+    }
+    return 0;
+}

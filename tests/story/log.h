@@ -1,0 +1,139 @@
+/* tests/story/log.h - tells a story: starts a program, collects its log, and reads it.
+ *
+ * Every line of every log is read strictly: one that a logfmt reader (or jansson)
+ * does not understand, that is longer than 4,096 bytes or not UTF-8 fails the test
+ * whatever it is about. Each check prints the whole log when it fails.
+ */
+#ifndef TESTS_STORY_LOG_H
+#define TESTS_STORY_LOG_H
+
+#include <criterion/criterion.h>
+#include <jansson.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+
+enum story_error {
+    ERROR_TO_FILE, /* standard error is a file that is read at the end */
+    ERROR_TO_PIPE, /* a pipe; nobody reads it before story_end, or story_drain */
+    ERROR_CLOSED
+};
+
+struct story {
+    const char *args[96]; /* the program's name and its arguments; %D is the story's own folder */
+    const char *env[12];  /* "NAME=value", likewise */
+    enum story_error error;
+    bool log_to_file;   /* the log is %D/log (HEARTLINE_LOG) instead of standard error */
+    const char *folder; /* NULL = a new one, removed at the end */
+    int pipe_size;      /* of standard error; 0 = as it comes */
+};
+
+struct story_run {
+    pid_t pid;
+    int tell;  /* its standard input */
+    int error; /* the pipe's end that can be read, or -1 */
+    bool log_to_file, keep_folder;
+    char folder[128];
+    char *read; /* what came through the pipe so far */
+    size_t read_length;
+};
+
+struct field {
+    char *key;
+    char *value;  /* decoded; NULL: a bare word */
+    bool at_most; /* key<=value */
+};
+
+struct record {
+    char *line;
+    int64_t at_ns; /* CLOCK_MONOTONIC when a callback got it; 0 = it went elsewhere */
+    uint64_t pid;
+    char word[24];
+    json_t *json; /* or, as text: */
+    struct field *fields;
+    size_t field_count;
+};
+
+struct log {
+    struct record *records;
+    size_t count;
+    char *facts; /* what the program itself printed */
+    char *other; /* lines on standard error that are not ours */
+    int status;  /* as exit status; -N = killed by signal N */
+    pid_t pid;
+    char folder[128];
+};
+
+/* Starts it; waits until it has told the fact; gives it a sign (`hear`). */
+struct story_run *story_start(const struct story *story);
+void story_await(struct story_run *run, const char *fact);
+void story_tell(struct story_run *run);
+/* Reads what is in the pipe now. */
+void story_drain(struct story_run *run);
+/* Waits for its end and reads everything. */
+struct log *story_end(struct story_run *run);
+/* All at once. */
+struct log *story_tell_all(const struct story *story);
+#define TELL(...) story_tell_all(&(const struct story){__VA_ARGS__})
+#define BEGIN(...) story_start(&(const struct story){__VA_ARGS__})
+
+/* Reads text as a log, for the test of the reader. */
+struct log *log_read(const char *text, size_t length);
+void log_print(const struct log *log);
+
+size_t log_count(const struct log *log, const char *word);
+/* The n-th of that word, from 0. Fails when there is none. */
+const struct record *log_find(const struct log *log, const char *word, size_t n);
+/* The n-th fact of that name; fails when there is none. */
+long long log_fact(const struct log *log, const char *name, size_t n);
+size_t log_fact_count(const struct log *log, const char *name);
+
+bool record_has(const struct record *record, const char *key);
+/* NULL: it is not there, or is not a text. */
+const char *record_text(const struct record *record, const char *key);
+bool record_is(const struct record *record, const char *key, const char *value);
+/* -1: it is not there, or not known. */
+double record_number(const struct record *record, const char *key);
+/* Between which two values a duration lies, as far as the line says; false: not there. */
+bool record_ms(const struct record *record, const char *key, double *low, double *high);
+double record_ms_low(const struct record *record, const char *key);
+double record_ms_high(const struct record *record, const char *key);
+const char *record_thread_name(const struct record *record);
+uint64_t record_thread_tid(const struct record *record);
+
+/* The log's first STALL about this phase that is no reminder, and how many there are. */
+size_t log_stalls(const struct log *log, const char *phase, const struct record **first);
+
+#define SAYS(log, condition, ...)        \
+    do {                                 \
+        if (!(condition)) {              \
+            log_print(log);              \
+            cr_assert_fail(__VA_ARGS__); \
+        }                                \
+    } while (0)
+#define SAYS_COUNT(log, word, expected)                                                \
+    SAYS(log, log_count(log, word) == (expected), "%zu lines " word " instead of %zu", \
+         log_count(log, word), (size_t)(expected))
+#define ENDS_WITH(log, expected) \
+    SAYS(log, (log)->status == (expected), "it ended with %d, not %d", (log)->status, (expected))
+
+#define ONLY_ON_LINUX(why)                        \
+    do {                                          \
+        if (strcmp(STORY_PLATFORM, "linux") != 0) \
+            cr_skip_test(why);                    \
+    } while (0)
+
+int64_t story_now_ns(void);
+void story_sleep_ms(int64_t ms);
+/* The file's content, with a terminator; NULL: there is none. */
+char *story_read_file(const char *path, size_t *length);
+/* How long one tick of the clock that scopes read is. */
+double story_tick_ms(void);
+/* Under a sanitizer memory is kept, and everything takes longer. */
+bool story_is_sanitized(void);
+
+#endif
