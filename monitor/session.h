@@ -2,8 +2,8 @@
  *
  * Everything that happens at a wake-up, without a thread in it: monitor.c gives
  * it one, a test turns it by hand under a fake clock. Reading order: a turn is
- * wait -> account for time -> look (collect, judge) -> heartbeat (picture,
- * report) -> plan.
+ * wait -> account for time -> look (collect, judge) -> heartbeat (picture, say.c)
+ * -> plan.
  */
 #ifndef HL_SESSION_H
 #define HL_SESSION_H

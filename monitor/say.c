@@ -1,0 +1,382 @@
+/* Everything that a session says: facts are put into an event, report.c makes the
+ * line of it, sink.c takes it or counts it. What is to be said once is said until
+ * it gets through. */
+#include "say.h"
+
+#include <string.h>
+
+#define MILLISECOND 1000000ull
+
+/* The kernel counts pages in batches per processor and sums up what has been
+ * handed in: its peak can come out lower than before, or than the present. */
+static uint64_t highest_rss(struct hl_session *session, const struct hl_plat_process *process)
+{
+    if (!hl_is_known(process->known, HL_PLAT_PEAK_RSS))
+        return HL_UNKNOWN;
+    uint64_t peak = process->peak_rss_bytes;
+    if (hl_is_known(process->known, HL_PLAT_RSS) && process->rss_bytes > peak)
+        peak = process->rss_bytes;
+    if (peak > session->peak_rss_bytes)
+        session->peak_rss_bytes = peak;
+    return session->peak_rss_bytes;
+}
+
+/* ---- lines -------------------------------------------------------------------- */
+
+static struct hl_line_head head_of(const struct hl_session *session)
+{
+    return (struct hl_line_head){
+        .format = session->config.options.format,
+        .has_time = session->sink.callback == NULL,
+        .wall_ms = hl_plat_wall_ms(),
+        .pid = session->pid,
+        .tag = session->config.options.tag,
+    };
+}
+
+/* false: it was dropped, and counted. A child that was forked in the sink runs on
+ * in the middle of a turn; it is not monitored and says nothing. */
+static bool write_line(struct hl_session *session, enum monitor_level level)
+{
+    if (hl_plat_process_id() != session->pid)
+        return true;
+    return hl_sink_write(&session->sink, level, session->line.bytes, session->line.length);
+}
+
+static bool say_note(struct hl_session *session, const struct hl_note_event *event)
+{
+    struct hl_line_head head = head_of(session);
+    hl_report_note(&session->line, &head, event);
+    return write_line(session, MONITOR_INFO);
+}
+
+void hl_say_thread(void *context, uint64_t tid, struct hl_thread_ref *thread)
+{
+    struct hl_session *session = context;
+    char name[HL_PLAT_NAME_BYTES];
+    thread->tid = tid;
+    if (hl_plat_thread_name(session->plat, tid, name))
+        memcpy(thread->name, name, sizeof thread->name);
+}
+
+/* ---- stalls ------------------------------------------------------------------- */
+
+void hl_say_stalled(void *context, const struct hl_stall_event *event)
+{
+    struct hl_session *session = context;
+    struct hl_line_head head = head_of(session);
+    hl_report_stall(&session->line, &head, event);
+    write_line(session, MONITOR_WARNING);
+}
+
+void hl_say_merged(void *context, const struct hl_merged_event *event)
+{
+    struct hl_session *session = context;
+    struct hl_line_head head = head_of(session);
+    hl_report_merged(&session->line, &head, event);
+    write_line(session, MONITOR_WARNING);
+}
+
+void hl_say_recovered(void *context, const struct hl_recovered_event *event)
+{
+    struct hl_session *session = context;
+    struct hl_line_head head = head_of(session);
+    hl_report_recovered(&session->line, &head, event);
+    write_line(session, MONITOR_INFO);
+}
+
+void hl_say_merged_recovered(void *context, const struct hl_merged_recovered_event *event)
+{
+    struct hl_session *session = context;
+    struct hl_line_head head = head_of(session);
+    hl_report_merged_recovered(&session->line, &head, event);
+    write_line(session, MONITOR_INFO);
+}
+
+/* ---- start and stop lines ------------------------------------------------------------ */
+
+static uint64_t cores_milli(const struct hl_session *session)
+{
+    return hl_if_known(session->limits.known, HL_PLAT_CORES, session->limits.cores_milli);
+}
+
+static const char *log_name(const struct hl_session *session)
+{
+    if (session->sink.callback)
+        return "callback";
+    if (session->sink.path[0])
+        return session->sink.path;
+    return session->config.options.log_path ? session->config.options.log_path : "stderr";
+}
+
+void hl_say_start(struct hl_session *session)
+{
+    const monitor_options *options = &session->config.options;
+    struct hl_start_event event = {
+        .version = monitor_version_string(),
+        .platform = hl_plat_name,
+        .interval_ns = options->interval_ms * MILLISECOND,
+        .stall_ns = options->stall_ms * MILLISECOND,
+        .format = options->format == MONITOR_JSON ? "json" : "text",
+        .cores_milli = cores_milli(session),
+        .phase_lines = options->phase_lines,
+        .busy_lines = options->busy_lines,
+        .stall_lines = options->stall_lines,
+        .clock = options->clock == MONITOR_CLOCK_PRECISE ? "precise" : "coarse",
+        .fork = options->fork == MONITOR_FORK_RESTART ? "restart" : "off",
+        .log = log_name(session),
+        .signal = (uint64_t)options->beat_signal,
+        .env_ignored = session->config.env_ignored,
+    };
+    struct hl_line_head head = head_of(session);
+    hl_report_start(&session->line, &head, &event);
+    write_line(session, MONITOR_INFO);
+}
+
+void hl_say_bad_values(struct hl_session *session)
+{
+    for (size_t i = 0; i < session->config.bad_count; i++) {
+        const struct hl_bad_value *bad = &session->config.bad[i];
+        char used[64] = "";
+        if (bad->setting)
+            hl_config_show(bad->setting, &session->config.options, used, sizeof used);
+        say_note(session, &(struct hl_note_event){.variable = bad->variable,
+                                                  .value = bad->value,
+                                                  .accepted = bad->accepted,
+                                                  .used = used[0] ? used : NULL});
+    }
+}
+
+void hl_say_refusals(struct hl_session *session)
+{
+    if (session->refused_error)
+        say_note(session,
+                 &(struct hl_note_event){.variable = "HEARTLINE_LOG",
+                                         .value = session->refused.log_path,
+                                         .accepted = "a file that can be opened for appending",
+                                         .used = log_name(session),
+                                         .reason = hl_sink_reason(-session->refused_error)});
+    if (session->signal_note)
+        say_note(session, &(struct hl_note_event){.variable = "HEARTLINE_SIGNAL",
+                                                  .reason = session->signal_note});
+}
+
+static uint64_t self_cpu(struct hl_session *session)
+{
+    uint64_t cpu_ns;
+    return hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns) ? cpu_ns : HL_UNKNOWN;
+}
+
+void hl_say_stop(struct hl_session *session, uint64_t now)
+{
+    struct hl_plat_process process;
+    hl_plat_process(session->plat, HL_KNOWN(HL_PLAT_CPU) | HL_KNOWN(HL_PLAT_PEAK_RSS), &process);
+    uint64_t cpu = hl_if_known(process.known, HL_PLAT_CPU, process.cpu_ns);
+    struct hl_stop_event event = {
+        .elapsed_ns = hl_clock_age(&session->clock, session->started_ns, now),
+        .cpu_ns = hl_rate_difference(session->cpu_at_start_ns, cpu),
+        .peak_rss_bytes = highest_rss(session, &process),
+        .beats = session->beats,
+        .stalls = session->stalls.totals.count,
+        .stalled_total_ns = session->stalls.totals.total_ns,
+        .longest_stall_ns = session->stalls.totals.longest_ns,
+        .dropped = atomic_load(&session->sink.dropped),
+        .self_cpu_ns = self_cpu(session),
+    };
+    struct hl_line_head head = head_of(session);
+    hl_report_stop(&session->line, &head, &event);
+    write_line(session, MONITOR_INFO);
+}
+
+/* ---- a heartbeat's lines -------------------------------------------------------------- */
+
+/* Keys as they are printed, and the figure that is behind each. */
+static const struct {
+    const char *name;
+    enum hl_plat_key key;
+} shown_keys[HL_SHOWN_KEYS] = {
+    {"cpu", HL_PLAT_CPU},
+    {"cores", HL_PLAT_CORES},
+    {"rss", HL_PLAT_RSS},
+    {"peak_rss", HL_PLAT_PEAK_RSS},
+    {"vm", HL_PLAT_VM},
+    {"threads", HL_PLAT_THREADS},
+    {"read", HL_PLAT_IO},
+    {"written", HL_PLAT_IO},
+    {"busy", HL_PLAT_THREAD_LIST},
+    {"thread_cpu", HL_PLAT_THREAD_CPU},
+    {"state", HL_PLAT_THREAD_STATE},
+};
+
+/* Once per key, and again when the reason changes. */
+static void say_unavailable(struct hl_session *session, enum hl_plat_key key)
+{
+    const char *reason = hl_plat_why(session->plat, key);
+    for (size_t i = 0; i < HL_SHOWN_KEYS; i++) {
+        if (shown_keys[i].key != key || session->said[i] == reason)
+            continue;
+        struct hl_line_head head = head_of(session);
+        hl_report_unavailable(&session->line, &head,
+                              &(struct hl_unavailable_event){shown_keys[i].name, reason});
+        if (write_line(session, MONITOR_INFO))
+            session->said[i] = reason;
+    }
+}
+
+void hl_say_what_is_unavailable(struct hl_session *session)
+{
+    static const enum hl_plat_key of_the_process[] = {
+        HL_PLAT_CPU, HL_PLAT_CORES,   HL_PLAT_RSS, HL_PLAT_PEAK_RSS,
+        HL_PLAT_VM,  HL_PLAT_THREADS, HL_PLAT_IO};
+    uint32_t known = session->process.known | session->limits.known;
+    for (size_t i = 0; i < sizeof of_the_process / sizeof of_the_process[0]; i++)
+        if (!hl_is_known(known, of_the_process[i]))
+            say_unavailable(session, of_the_process[i]);
+    if (!session->threads.known)
+        say_unavailable(session, HL_PLAT_THREAD_LIST);
+}
+
+/* `since` is the total at the last heartbeat. */
+static void fill_losses(const struct hl_session *session, const struct hl_losses *losses,
+                        uint64_t dropped, struct hl_beat_event *event)
+{
+    event->dropped = dropped - session->dropped;
+    event->overflow = losses->overflow - session->losses.overflow;
+    event->unbalanced = losses->unbalanced - session->losses.unbalanced;
+    event->repaired = losses->repaired - session->losses.repaired;
+    event->vanished = losses->vanished - session->losses.vanished;
+    event->late_ns = session->late_ns;
+}
+
+static void fill_process(struct hl_session *session, uint64_t now, struct hl_beat_event *event)
+{
+    const struct hl_plat_process *process = &session->process;
+    uint32_t known = process->known;
+    uint64_t cpu = hl_if_known(known, HL_PLAT_CPU, process->cpu_ns);
+    event->elapsed_ns = hl_clock_age(&session->clock, session->started_ns, now);
+    event->window_ns = now - session->window_began_ns;
+    event->cpu_milli =
+        hl_rate_cores_milli(hl_rate_difference(session->window_cpu_ns, cpu), event->window_ns);
+    event->cores_milli = cores_milli(session);
+    event->rss_bytes = hl_if_known(known, HL_PLAT_RSS, process->rss_bytes);
+    event->rss_limit_bytes = session->limits.memory_bytes;
+    event->peak_rss_bytes = highest_rss(session, process);
+    event->vm_bytes = hl_if_known(known, HL_PLAT_VM, process->vm_bytes);
+    event->threads = hl_if_known(known, HL_PLAT_THREADS, process->threads);
+    event->read_bytes = hl_if_known(known, HL_PLAT_IO, process->read_bytes);
+    event->written_bytes = hl_if_known(known, HL_PLAT_IO, process->written_bytes);
+}
+
+static void fill_picture(const struct hl_session *session, struct hl_beat_event *event)
+{
+    const struct hl_picture *picture = &session->picture;
+    event->instrumented = picture->instrumented;
+    event->waiting = picture->waiting;
+    event->stalled = session->stalls.stalled_threads;
+    event->active = picture->active;
+    if (!picture->active)
+        return;
+    memcpy(event->label, picture->headline.innermost, sizeof event->label);
+    event->for_ns = picture->headline.in_ns;
+    event->progress = picture->headline.progress;
+}
+
+bool hl_say_beat(struct hl_session *session, const struct hl_losses *losses, uint64_t dropped,
+                 uint64_t now)
+{
+    struct hl_beat_event event = {0};
+    fill_process(session, now, &event);
+    fill_picture(session, &event);
+    fill_losses(session, losses, dropped, &event);
+    struct hl_line_head head = head_of(session);
+    hl_report_beat(&session->line, &head, &event);
+    return write_line(session, MONITOR_INFO);
+}
+
+static uint64_t thread_cores(const struct hl_session *session, uint64_t tid, uint64_t window_ns)
+{
+    const struct hl_thread_use *use = hl_threads_find(&session->threads, tid);
+    return use ? hl_rate_cores_milli(use->used_ns, window_ns) : HL_UNKNOWN;
+}
+
+static char thread_state(struct hl_session *session, uint64_t tid)
+{
+    struct hl_plat_thread_state state;
+    return hl_plat_thread_state(session->plat, tid, &state) ? state.state : 0;
+}
+
+/* A thread that has just gone is no reason to say so: our own never has. */
+static void say_what_threads_hide(struct hl_session *session, const struct hl_phase_event *phase)
+{
+    struct hl_plat_thread_state state;
+    uint64_t cpu_ns;
+    if (phase->cpu_milli == HL_UNKNOWN && !hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns))
+        say_unavailable(session, HL_PLAT_THREAD_CPU);
+    if (!phase->state && !hl_plat_thread_state(session->plat, session->tid, &state))
+        say_unavailable(session, HL_PLAT_THREAD_STATE);
+}
+
+void hl_say_phases(struct hl_session *session, uint64_t window_ns)
+{
+    for (size_t i = 0; i < session->picture.count; i++) {
+        struct hl_phase_event *phase = &hl_picture_row(&session->picture, i)->phase;
+        hl_say_thread(session, phase->thread.tid, &phase->thread);
+        phase->cpu_milli = thread_cores(session, phase->thread.tid, window_ns);
+        phase->state = thread_state(session, phase->thread.tid);
+        say_what_threads_hide(session, phase);
+        struct hl_line_head head = head_of(session);
+        hl_report_phase(&session->line, &head, phase);
+        write_line(session, MONITOR_INFO);
+    }
+    if (session->picture.omitted == 0)
+        return;
+    struct hl_line_head head = head_of(session);
+    hl_report_phases_omitted(&session->line, &head, session->picture.omitted);
+    write_line(session, MONITOR_INFO);
+}
+
+void hl_say_busy(struct hl_session *session, uint64_t window_ns)
+{
+    size_t cap = session->config.options.busy_lines;
+    if (cap == 0 || !hl_array_reserve(&session->busy, cap))
+        return;
+    struct hl_busy_event *busy = session->busy.memory;
+    size_t count = hl_picture_busiest(&session->threads, window_ns, busy, cap);
+    for (size_t i = 0; i < count; i++) {
+        hl_say_thread(session, busy[i].thread.tid, &busy[i].thread);
+        busy[i].state = thread_state(session, busy[i].thread.tid);
+        struct hl_line_head head = head_of(session);
+        hl_report_busy(&session->line, &head, &busy[i]);
+        write_line(session, MONITOR_INFO);
+    }
+}
+
+void hl_say_dropped(struct hl_session *session, uint64_t dropped)
+{
+    if (dropped > session->dropped)
+        say_note(session, &(struct hl_note_event){
+                              .reason = hl_sink_reason(atomic_load(&session->sink.last_error)),
+                              .dropped = dropped - session->dropped});
+}
+
+void hl_say_forked(struct hl_session *session)
+{
+    uint64_t child = session->forked_child ? atomic_load(session->forked_child) : 0;
+    bool restarts = session->config.options.fork == MONITOR_FORK_RESTART;
+    if (child == 0 || restarts || session->forked_child_noted)
+        return;
+    session->forked_child_noted = say_note(
+        session,
+        &(struct hl_note_event){.flag = "forked", .child = child, .last_flag = "unmonitored"});
+}
+
+/* ---- pauses --------------------------------------------------------------------- */
+
+void hl_say_paused(struct hl_session *session, uint64_t gap_ns, const char *reason)
+{
+    if (gap_ns < HL_WORTH_SAYING_NS)
+        return;
+    struct hl_line_head head = head_of(session);
+    hl_report_paused(&session->line, &head, &(struct hl_paused_event){gap_ns, reason});
+    write_line(session, MONITOR_INFO);
+}
