@@ -82,18 +82,21 @@ Test(forks, a_child_can_start_a_monitor_with_its_own_pid_and_figures)
     }
 }
 
+/* A leak checker in a forked child misses its parent's threads, and says so. */
+#define EXIT (story_is_sanitized() ? "_exit" : "exit")
+
 Test(forks, a_child_restarts_where_it_is_told_to)
 {
     struct log *log =
         TELL(.args = {"act", "start", "push", "mine", "fork", "{", "sleep", "100", "threads",
-                      "beat", "}", "reap", "stop"},
+                      "beat", "sleep", "20", EXIT, "0", "}", "reap", "stop"},
              .env = {"HEARTLINE_INTERVAL=10ms", "HEARTLINE_FORK=restart"}, .log_to_file = true);
     ENDS_WITH(log, 0);
     uint64_t child = child_of(log, 0);
     SAYS(log, log_fact(log, "beat", 0) == 0 && log_fact(log, "threads", 0) == 2, "no monitor");
     SAYS(log, count_of(log, child, "start") == 1, "its start");
     SAYS(log, count_of(log, child, "beat") >= 1, "its heartbeats");
-    SAYS(log, count_of(log, child, "stop") == 1, "its stop");
+    SAYS(log, count_of(log, child, "stop") == 1 || story_is_sanitized(), "its stop");
     SAYS_COUNT(log, "note", 0);
 }
 
@@ -133,14 +136,19 @@ Test(forks, a_fork_handler_of_the_program_may_start_and_stop)
     SAYS_COUNT(log, "stop", 2);
 }
 
+/* Seen in a debugger: the child's threads wait in its allocator. */
+#define NO_STORM "the sanitizer's allocator does not survive a fork beside other threads"
+
 Test(forks, five_hundred_forks_from_four_threads_hang_no_child)
 {
+    if (story_is_sanitized())
+        cr_skip_test(NO_STORM);
     struct log *log = TELL(.args = {"storm", "4", "500"}, .env = {"HEARTLINE_INTERVAL=10ms"},
                            .log_to_file = true);
     ENDS_WITH(log, 0);
     SAYS(log, log_fact(log, "forked", 0) == 500, "forks");
     SAYS(log, log_fact(log, "hung", 0) == 0, "hung children");
-    SAYS(log, log_fact(log, "failed", 0) == 0, "failed children");
+    SAYS(log, log_fact(log, "failed", 0) == 0, "a child failed: %lld", log_fact(log, "failed", 0));
     SAYS(log, log_count(log, "note") == 1, "the note");
     /* 64 of the children start monitors of their own; of the others there is nothing. */
     SAYS(log, log_count(log, "start") == 65, "%zu starts", log_count(log, "start"));
@@ -153,6 +161,8 @@ Test(forks, five_hundred_forks_from_four_threads_hang_no_child)
 
 Test(forks, restarting_children_survive_a_storm_too)
 {
+    if (story_is_sanitized())
+        cr_skip_test(NO_STORM);
     struct log *log =
         TELL(.args = {"storm", "4", "100"},
              .env = {"HEARTLINE_INTERVAL=10ms", "HEARTLINE_FORK=restart"}, .log_to_file = true);

@@ -72,7 +72,10 @@ static bool make_german(char *folder)
 Test(labels, a_german_locale_changes_no_figure)
 {
     char folder[] = "/tmp/story-XXXXXX", setting[64], command[64];
-    if (!make_german(folder))
+    bool is_made = make_german(folder);
+    if (!is_made)
+        rmdir(folder);
+    if (!is_made)
         cr_skip_test("localedef cannot make de_DE.UTF-8 here");
     snprintf(setting, sizeof setting, "LOCPATH=%s", folder);
     for (size_t i = 0; i < 2; i++) {

@@ -19,6 +19,16 @@
 
 extern char **environ;
 
+void *story_keep(void *memory)
+{
+    static void **kept;
+    static size_t count;
+    if ((count & (count + 1)) == 0) /* 0, 1, 3, 7, ... are there: twice as many */
+        kept = realloc(kept, (2 * count + 1) * sizeof *kept);
+    kept[count++] = memory;
+    return memory;
+}
+
 int64_t story_now_ns(void)
 {
     struct timespec now;
@@ -70,7 +80,7 @@ char *story_read_file(const char *path, size_t *length)
     text[used] = '\0';
     if (length)
         *length = used;
-    return text;
+    return story_keep(text);
 }
 
 /* ---- starting -------------------------------------------------------------------- */
@@ -80,10 +90,10 @@ static char *with_folder(const char *text, const char *folder)
     const char *mark = strstr(text, "%D");
     char *all = NULL;
     if (!mark)
-        return strdup(text);
+        return story_keep(strdup(text));
     if (asprintf(&all, "%.*s%s%s", (int)(mark - text), text, folder, mark + 2) < 0)
         abort();
-    return all;
+    return story_keep(all);
 }
 
 /* The environment without what would change the story. */
@@ -92,7 +102,7 @@ static char **make_environment(const struct story *story, const char *folder)
     size_t count = 0;
     while (environ[count])
         count++;
-    char **env = calloc(count + 16, sizeof *env);
+    char **env = story_keep(calloc(count + 16, sizeof *env));
     size_t used = 0;
     for (size_t i = 0; i < count; i++)
         if (strncmp(environ[i], "HEARTLINE", 9) != 0)
@@ -140,7 +150,7 @@ static void become(const char *program, char *const *args, char *const *env, int
 
 struct story_run *story_start(const struct story *story)
 {
-    struct story_run *run = calloc(1, sizeof *run);
+    struct story_run *run = story_keep(calloc(1, sizeof *run));
     const char *temporary = getenv("TMPDIR");
     snprintf(run->folder, sizeof run->folder, "%s/story-XXXXXX", temporary ? temporary : "/tmp");
     if (story->folder)
@@ -205,7 +215,6 @@ void story_await(struct story_run *run, const char *fact)
         size_t length;
         char *facts = read_in(run->folder, "out", &length);
         bool found = facts && find_fact(facts, fact, 0);
-        free(facts);
         if (found)
             return;
         siginfo_t ended = {0};
@@ -408,7 +417,7 @@ static void read_callback(struct log *log)
 
 struct log *log_read(const char *text, size_t length)
 {
-    struct log *log = calloc(1, sizeof *log);
+    struct log *log = story_keep(calloc(1, sizeof *log));
     read_lines(log, text, length);
     return log;
 }
@@ -428,7 +437,7 @@ static void remove_folder(const char *folder)
 
 struct log *story_end(struct story_run *run)
 {
-    struct log *log = calloc(1, sizeof *log);
+    struct log *log = story_keep(calloc(1, sizeof *log));
     int status;
     close(run->tell);
     while (run->error >= 0 && drain_once(run))
@@ -449,9 +458,6 @@ struct log *story_end(struct story_run *run)
         read_lines(log, error, run->error >= 0 ? run->read_length : error_length);
     if (file)
         read_lines(log, file, length);
-    free(error);
-    free(file);
-    free(run);
     SAYS(log, !log->other || !strstr(log->other, "act: "), "the story is mistold");
     return log;
 }

@@ -127,6 +127,10 @@ size_t log_stalls(const struct log *log, const char *phase, const struct record 
             cr_skip_test(why);                    \
     } while (0)
 
+/* A test is a process of its own and ends soon, so nothing is given back. What is
+ * kept here is no leak in a leak checker's eyes. */
+void *story_keep(void *memory);
+
 int64_t story_now_ns(void);
 void story_sleep_ms(int64_t ms);
 /* The file's content, with a terminator; NULL: there is none. */

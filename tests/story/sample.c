@@ -24,7 +24,7 @@ static json_t *nth_sample(const struct log *log, size_t n)
     const char *text = nth_line(log, "json ", n);
     json_t *json = json_loadb(text, strcspn(text, "\n"), JSON_REJECT_DUPLICATES, NULL);
     SAYS(log, json_is_object(json), "this is no JSON");
-    return json;
+    return story_keep(json);
 }
 
 static json_t *find_thread(json_t *sample, long long tid)
@@ -99,7 +99,7 @@ Test(sample, of_no_time_at_all_is_finite)
     struct log *log = TELL(.args = {"sample", "0", "3"});
     ENDS_WITH(log, 0);
     for (size_t i = 0; i < 3; i++)
-        json_decref(nth_sample(log, i));
+        nth_sample(log, i);
 }
 
 Test(sample, says_why_nothing_can_be_measured)

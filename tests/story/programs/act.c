@@ -342,7 +342,7 @@ static void fork_block(char **begin, char **end)
         alarm(60);
         thread_count = 0;
         run(begin, end);
-        exit(0);
+        _exit(0);
     }
     fact("child", child);
 }

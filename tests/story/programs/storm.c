@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static _Atomic int forked, failed, hung;
+static _Atomic int forked, failed, hung; /* failed: with which error */
 static int forks_each;
 
 static void be_a_child(int number)
@@ -25,11 +25,14 @@ static void be_a_child(int number)
     scope_progress_add(done, 1);
     scope_pop();
     free(memory);
-    if (number % 8 == 0 && (monitor_start() != 0 || monitor_stop() != 0))
-        _exit(1);
-    if (number % 8 == 1 && (monitor_beat() >= 0 || monitor_stop() != 0))
-        _exit(2);
-    _exit(0);
+    int error = 0;
+    if (number % 8 == 0)
+        error = monitor_start();
+    else if (number % 8 == 1)
+        error = monitor_beat() >= 0;
+    if (error == 0)
+        error = monitor_stop();
+    _exit(-error & 0x7f);
 }
 
 static void *fork_often(void *unused)
@@ -43,7 +46,8 @@ static void *fork_often(void *unused)
             be_a_child(i);
         waitpid(child, &status, 0);
         forked++;
-        failed += WIFEXITED(status) && WEXITSTATUS(status) != 0;
+        if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+            failed = WEXITSTATUS(status);
         hung += WIFSIGNALED(status);
         scope_pop();
     }
