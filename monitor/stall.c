@@ -15,7 +15,6 @@
 
 #include <string.h>
 
-#define MINUTE 60000000000ull
 #define SOON 10000000ull  /* as soon as the monitor may look again */
 #define LOOKS_PER_LIMIT 4 /* at a suspect's evidence */
 
@@ -75,7 +74,7 @@ void hl_stalls_init(struct hl_stalls *stalls, const struct hl_stall_hooks *hooks
         .limit_ns = limit_ns,
         .tick_ns = tick_ns,
         .exact_from_ns = exact_from_ns,
-        .lines = lines,
+        .budget = {.lines = lines},
         .tracks = {.element = sizeof(struct track)},
         .watches = {.items = {.element = sizeof(struct watch)}},
         .open = {.items = {.element = sizeof(struct open_stall)}},
@@ -129,69 +128,21 @@ static uint64_t certain_age(const struct hl_stalls *stalls, const struct watch *
 
 /* ---- the budget of lines --------------------------------------------------- */
 
-static void flush_merged(struct hl_stalls *stalls)
+static void say_merged(struct hl_stalls *stalls)
 {
-    if (stalls->merged.count)
-        stalls->hooks.merged(stalls->hooks.context, &stalls->merged);
-    if (stalls->merged_recovered.count)
-        stalls->hooks.merged_recovered(stalls->hooks.context, &stalls->merged_recovered);
-    stalls->merged.count = stalls->merged_recovered.count = 0;
-}
-
-static bool something_is_merged(const struct hl_stalls *stalls)
-{
-    return stalls->merged.count || stalls->merged_recovered.count;
+    const struct hl_budget *budget = &stalls->budget;
+    if (budget->merged.count)
+        stalls->hooks.merged(stalls->hooks.context, &budget->merged);
+    if (budget->merged_recovered.count)
+        stalls->hooks.merged_recovered(stalls->hooks.context, &budget->merged_recovered);
 }
 
 static void turn_minute(struct hl_stalls *stalls)
 {
-    if (stalls->lines_used || something_is_merged(stalls)) {
-        if (stalls->now_ns - stalls->minute_ns < MINUTE)
-            return;
-        flush_merged(stalls);
-    }
-    stalls->minute_ns = stalls->now_ns;
-    stalls->lines_used = 0;
-}
-
-static bool may_write(struct hl_stalls *stalls, bool reminder)
-{
-    uint64_t room = reminder ? (stalls->lines + 1) / 2 : stalls->lines;
-    if (stalls->lines_used >= room)
-        return false;
-    stalls->lines_used++;
-    return true;
-}
-
-static void merge_phase(struct hl_merged_event *merged, const char *label)
-{
-    for (size_t i = 0; i < merged->phases_count; i++)
-        if (strcmp(merged->phases[i], label) == 0)
-            return;
-    if (merged->phases_count == HL_MERGED_SHOWN)
-        merged->more_phases = true;
-    else
-        memcpy(merged->phases[merged->phases_count++], label, HL_LABEL_BYTES);
-}
-
-static void merge_stall(struct hl_stalls *stalls, uint64_t id, const char *label, uint64_t stuck_ns)
-{
-    struct hl_merged_event *merged = &stalls->merged;
-    if (merged->count++ == 0)
-        *merged = (struct hl_merged_event){.count = 1, .first_id = id};
-    merged->last_id = id;
-    merged->longest_ns = later(merged->longest_ns, stuck_ns);
-    merge_phase(merged, label);
-}
-
-static void merge_recovery(struct hl_stalls *stalls, uint64_t id, uint64_t stuck_ns)
-{
-    struct hl_merged_recovered_event *merged = &stalls->merged_recovered;
-    if (merged->count++ == 0)
-        *merged = (struct hl_merged_recovered_event){.count = 1, .first_id = id};
-    merged->first_id = earlier(merged->first_id, id);
-    merged->last_id = later(merged->last_id, id);
-    merged->longest_ns = later(merged->longest_ns, stuck_ns);
+    if (hl_budget_minute_goes_on(&stalls->budget, stalls->now_ns))
+        return;
+    say_merged(stalls);
+    hl_budget_begin(&stalls->budget, stalls->now_ns);
 }
 
 static void add_to_totals(struct hl_stalls *stalls, uint64_t stuck_ns)
@@ -216,7 +167,7 @@ static void recover(struct hl_stalls *stalls, struct track *track, struct watch 
     memcpy(event.phase, watch->label, sizeof event.phase);
     add_to_totals(stalls, event.stuck_ns);
     if (open->merged)
-        merge_recovery(stalls, open->id, event.stuck_ns);
+        hl_budget_merge_recovery(&stalls->budget, open->id, event.stuck_ns);
     else
         stalls->hooks.recovered(stalls->hooks.context, &event);
     hl_pool_give(&stalls->open, watch->open);
@@ -281,9 +232,9 @@ static void report(struct hl_stalls *stalls, struct track *track, struct watch *
     open->epoch = atomic_fetch_add_explicit(&last_epoch, 1, memory_order_relaxed) + 1;
     open->remind_ns = first_reminder(watch->limit_ns, stuck_ns);
     stalls->hooks.thread(stalls->hooks.context, watch->tid, &open->thread);
-    open->merged = !may_write(stalls, false);
+    open->merged = !hl_budget_take(&stalls->budget, false);
     if (open->merged) {
-        merge_stall(stalls, open->id, watch->label, stuck_ns);
+        hl_budget_merge(&stalls->budget, open->id, watch->label, stuck_ns);
         return;
     }
     struct hl_stall_event event = {.id = open->id, .thread = open->thread, .stuck_ns = stuck_ns};
@@ -301,7 +252,7 @@ static void remind(struct hl_stalls *stalls, struct watch *watch, const struct h
     }
     struct hl_evidence evidence;
     stalls->hooks.evidence(stalls->hooks.context, watch->tid, stalls->now_ns, &evidence);
-    if (hl_evidence_is_stopped(&evidence) || !may_write(stalls, true))
+    if (hl_evidence_is_stopped(&evidence) || !hl_budget_take(&stalls->budget, true))
         return;
     open->merged = false; /* it has a line of its own now */
     stalls->hooks.thread(stalls->hooks.context, watch->tid, &open->thread);
@@ -317,8 +268,8 @@ static void report_past(struct hl_stalls *stalls, const struct watch *watch, uin
     uint64_t id = ++stalls->last_id;
     stalls->totals.count++;
     add_to_totals(stalls, stuck_ns);
-    if (!may_write(stalls, false)) {
-        merge_stall(stalls, id, watch->label, stuck_ns);
+    if (!hl_budget_take(&stalls->budget, false)) {
+        hl_budget_merge(&stalls->budget, id, watch->label, stuck_ns);
         return;
     }
     struct hl_stall_event event = {
@@ -708,8 +659,7 @@ void hl_stalls_vanished(struct hl_stalls *stalls, struct hl_record *record, uint
 
 void hl_stalls_end(struct hl_stalls *stalls)
 {
-    if (something_is_merged(stalls))
-        stalls->due_ns = earlier(stalls->due_ns, stalls->minute_ns + MINUTE);
+    stalls->due_ns = earlier(stalls->due_ns, hl_budget_due_ns(&stalls->budget));
 }
 
 bool hl_stalls_is_stalled(const struct hl_stalls *stalls, uint32_t record)
@@ -719,7 +669,7 @@ bool hl_stalls_is_stalled(const struct hl_stalls *stalls, uint32_t record)
 
 void hl_stalls_finish(struct hl_stalls *stalls, uint64_t now_ns)
 {
-    flush_merged(stalls);
+    say_merged(stalls);
     for (size_t i = 0; i < stalls->tracks.capacity; i++) {
         uint32_t number = track_at(stalls, (uint32_t)i)->watches;
         for (; number; number = watch_at(stalls, number)->next) {

@@ -13,6 +13,7 @@
 #ifndef HL_STALL_H
 #define HL_STALL_H
 
+#include "budget.h"
 #include "progress.h"
 #include "verdict.h"
 
@@ -39,7 +40,6 @@ struct hl_stalls {
     uint64_t limit_ns;      /* default; 0 = never */
     uint64_t tick_ns;       /* how far a scope's time may lie before the true one */
     uint64_t exact_from_ns; /* times from here on are exact; HL_UNKNOWN = none are */
-    uint64_t lines;         /* STALL lines a minute */
 
     struct hl_array tracks; /* by record */
     struct hl_pool watches; /* scopes that are being judged */
@@ -47,11 +47,7 @@ struct hl_stalls {
     uint64_t last_id;
     struct hl_stall_totals totals;
 
-    /* The present minute's lines. */
-    uint64_t minute_ns;
-    uint64_t lines_used;
-    struct hl_merged_event merged;
-    struct hl_merged_recovered_event merged_recovered;
+    struct hl_budget budget;
 
     /* Of the present wake-up. */
     uint32_t pass;
