@@ -31,9 +31,9 @@
 #define STOP_WAITS (250 * MILLISECOND)
 #define EXIT_WAITS (50 * MILLISECOND)
 #define NAP_NS 1000000 /* while another thread stops */
-#define STACK_SIZE \
-    (256 * 1024) /* the thread's own need is under 32 KiB; the rest is for a callback
-                                   sink and the application's thread-local storage */
+/* The thread's own need is under 32 KiB; the rest is for a callback sink and the
+ * application's thread-local storage. */
+#define STACK_SIZE (256 * 1024)
 
 enum state {
     STOPPED,

@@ -152,7 +152,7 @@ void hl_say_refusals(struct hl_session *session)
     if (session->refused_error)
         say_note(session,
                  &(struct hl_note_event){.variable = "HEARTLINE_LOG",
-                                         .value = session->refused.log_path,
+                                         .value = session->refused_log,
                                          .accepted = "a file that can be opened for appending",
                                          .used = log_name(session),
                                          .reason = hl_sink_reason(-session->refused_error)});

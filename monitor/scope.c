@@ -322,7 +322,7 @@ static COLD monitor_scope_token push_beyond(struct hl_record *record, uint32_t d
 {
     hl_add(&record->overflow, 1);
     hl_release(&record->popped_ns, hl_scope_now_ns()); /* a sign of life, if nothing else */
-    return (monitor_scope_token){.id = UINT64_MAX, .index = depth, .reserved = record->index};
+    return (monitor_scope_token){.id = UINT64_MAX, .index = depth, .record = record->index};
 }
 
 static COLD monitor_scope_token push_nothing(void)
@@ -365,7 +365,7 @@ static inline __attribute__((always_inline)) monitor_scope_token push(
     if (UNLIKELY(reported != 0))
         leave_sign(record, reported, now);
     return (monitor_scope_token){
-        .id = hl_version_scope(version), .index = depth, .reserved = record->index};
+        .id = hl_version_scope(version), .index = depth, .record = record->index};
 }
 
 /* The handle of the counter that a push has just opened. */
@@ -532,7 +532,7 @@ void monitor_scope_end(const monitor_scope_token *token)
     struct hl_record *record = hl_registry_self();
     if (UNLIKELY(!hl_is_record(record) || token->id == 0))
         return;
-    if (UNLIKELY(token->reserved != record->index)) {
+    if (UNLIKELY(token->record != record->index)) {
         hl_add(&record->unbalanced, 1); /* another thread's, as when a coroutine moves */
         return;
     }

@@ -104,8 +104,7 @@ static int open_sink(struct hl_session *session, const monitor_options *callers)
     int error = hl_sink_open(&session->sink, &session->config.options);
     if (error == 0 || !session->config.log_from_env || !callers)
         return error;
-    session->refused = session->config;
-    session->refused.options.log_path = session->refused.log_path;
+    memcpy(session->refused_log, session->config.log_path, sizeof session->refused_log);
     session->refused_error = error;
     session->config.log_from_env = false;
     session->config.options.sink = callers->sink;
@@ -203,9 +202,10 @@ static void reclaim_if_gone(struct hl_session *session, struct hl_record *record
         !hl_array_reserve(&session->missing, (size_t)index + 1))
         return;
     struct missing *missing = (struct missing *)session->missing.memory + index;
-    if (missing->tid != tid || hl_threads_find(&session->threads, tid))
+    bool is_listed = hl_threads_find(&session->threads, tid) != NULL;
+    if (missing->tid != tid || is_listed)
         *missing = (struct missing){.tid = tid};
-    if (hl_threads_find(&session->threads, tid) || ++missing->times < MISSES_UNTIL_GONE)
+    if (is_listed || ++missing->times < MISSES_UNTIL_GONE)
         return;
     missing->times = 0;
     if (hl_get(&record->tid) != tid)
@@ -318,6 +318,7 @@ static void heartbeat(struct hl_session *session, enum look kind, uint64_t now)
 }
 
 /* ---- time ---------------------------------------------------------------------------------- */
+
 /* What is planned moves with a stop: the program had no time in it. */
 static void account(struct hl_session *session, const struct hl_plat_wait *wait)
 {

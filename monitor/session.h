@@ -22,9 +22,9 @@
 
 struct hl_session {
     struct hl_config config;
-    struct hl_config refused; /* what the environment asked for, when its log could not be opened */
-    int refused_error;        /* 0 = nothing was refused */
-    const char *signal_note;  /* NULL, or why the signal was not taken */
+    char refused_log[HL_PATH_BYTES]; /* of the environment, when it could not be opened */
+    int refused_error;               /* 0 = nothing was refused */
+    const char *signal_note;         /* NULL, or why the signal was not taken */
     struct hl_plat *plat;
     struct hl_sink sink;
     uint64_t pid, tid;

@@ -49,7 +49,7 @@ typedef struct {
 typedef struct {
     uint64_t id;
     uint32_t index;
-    uint32_t reserved;
+    uint32_t record;
 } monitor_scope_token;
 
 /* A block scope together with its counter, for SCOPE_PROGRESS. Opaque. */
