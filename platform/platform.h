@@ -138,6 +138,11 @@ enum hl_plat_key {
     HL_PLAT_THREAD_CPU,
     HL_PLAT_THREAD_NAME,
     HL_PLAT_THREAD_STATE, /* with when it began, its on-core and runnable time */
+    HL_PLAT_THROTTLED,    /* time that a CPU quota took */
+    HL_PLAT_SYSCALL,      /* in which system call a thread is */
+    HL_PLAT_CHANNEL,      /* where in the kernel it sleeps */
+    HL_PLAT_WAIT,         /* what that call waits for */
+    HL_PLAT_HOLDER,       /* what a mutex says about its owner */
     HL_PLAT_KEYS
 };
 #define HL_KNOWN(key) (1u << (key))
@@ -165,8 +170,13 @@ struct hl_plat_limits {
     uint32_t known;        /* HL_PLAT_CORES */
     uint32_t cores_milli;  /* 8000 = eight cores: the smaller of affinity and CPU quota */
     uint64_t memory_bytes; /* 0 = no limit known */
+    uint32_t quota_milli;  /* the CPU quota alone, thousandths of a core; 0 = none known */
 };
 void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits);
+
+/* How long the quota found by the last hl_plat_limits has kept threads off their
+ * cores, cumulative. false: there is no quota, or it cannot be told. */
+bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns);
 
 /* ---- its threads --------------------------------------------------------- */
 
@@ -189,7 +199,8 @@ bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_N
 struct hl_plat_thread_state {
     char state; /* scheduler's letter: R S D T t Z X I; 0 = unknown */
     bool start_known;
-    uint64_t start; /* tells this thread from a later one with the same tid; no unit */
+    uint64_t start;  /* tells this thread from a later one with the same tid; no unit */
+    uint64_t age_ns; /* it is at least so old; 0 = not known */
     bool times_known;
     uint64_t on_core_ns;
     uint64_t run_delay_ns; /* runnable, waiting for a core */
@@ -197,6 +208,68 @@ struct hl_plat_thread_state {
 };
 /* false: gone, or unknown. */
 bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state);
+
+/* ---- what a thread waits for ---------------------------------------------- */
+
+enum hl_plat_wait_for {
+    HL_PLAT_FOR_UNKNOWN = 0, /* cannot be told: see HL_PLAT_SYSCALL, HL_PLAT_WAIT */
+    HL_PLAT_FOR_NOTHING,     /* it is in no system call */
+    HL_PLAT_FOR_CALL,        /* in a call about which no more is known than its name */
+    HL_PLAT_FOR_MUTEX,
+    HL_PLAT_FOR_CONDVAR,
+    HL_PLAT_FOR_RWLOCK,
+    HL_PLAT_FOR_SEMAPHORE,
+    HL_PLAT_FOR_BARRIER,
+    HL_PLAT_FOR_ONCE,
+    HL_PLAT_FOR_JOIN,   /* the end of thread `awaited` */
+    HL_PLAT_FOR_FUTEX,  /* a lock or the like, made by hand or not recognised */
+    HL_PLAT_FOR_OBJECT, /* a file, socket or the like: `verb` and `object` */
+    HL_PLAT_FOR_CHILD,  /* the end (or exec) of process `awaited`, 0 = of any */
+    HL_PLAT_FOR_TIMER,
+    HL_PLAT_FOR_SIGNAL
+};
+
+/* What the memory of a mutex says. */
+struct hl_plat_mutex {
+    uint64_t owner;       /* tid; 0 = nobody's just now */
+    bool contended;       /* its word says that somebody waits for it */
+    bool is_sound;        /* its kind is one that exists, and it counts users: it is a mutex */
+    bool hangs_its_owner; /* of a kind that its owner waits for in vain when it locks it again */
+};
+
+#define HL_PLAT_CALL_BYTES 24
+#define HL_PLAT_CHANNEL_BYTES 48
+#define HL_PLAT_OBJECT_BYTES 256
+#define HL_PLAT_ADDRESS_BYTES 128
+
+/* One look into a thread, without touching it. All texts are terminated; object
+ * and local hold any bytes but NUL. */
+struct hl_plat_look {
+    struct hl_plat_thread_state state; /* the first thing that is read */
+    uint32_t known; /* HL_PLAT_SYSCALL: waits_for, call. _CHANNEL: channel. _WAIT: all that its
+                       kind has of the rest, but for: _HOLDER: mutex */
+    enum hl_plat_wait_for waits_for;
+    char call[HL_PLAT_CALL_BYTES];       /* "futex", "read"; "" = it is in none */
+    char channel[HL_PLAT_CHANNEL_BYTES]; /* "futex_do_wait"; "" = it does not sleep */
+    const char *verb;                    /* "read", "recv", "flock", "poll"; constant */
+    char object[HL_PLAT_OBJECT_BYTES];   /* "pipe", "socket 10.0.0.2:5432", "/path" */
+    char local[HL_PLAT_ADDRESS_BYTES];   /* a socket's own address; "" = it has none */
+    int64_t descriptor;                  /* -1 = none, or several */
+    uint64_t address;                    /* of the lock or futex word */
+    uint64_t awaited;                    /* thread or process, see above */
+    struct hl_plat_mutex mutex;
+    bool steady; /* it sat in one and the same wait from the first reading to the last */
+};
+/* false: gone, or not even its state is known. Cost on Linux: 25 us. */
+bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look);
+
+/* What a wait for a mutex looks like from outside is not documented anywhere: it
+ * is learnt, once per process, by waiting for some on purpose. begin starts a
+ * thread that does so (it allocates, so it is called by the thread that starts
+ * the monitor) and that ends by itself; each call of hl_plat_learn then goes one
+ * step further, never waits, and returns true while there is more to do. */
+void hl_plat_learn_begin(struct hl_plat *plat);
+bool hl_plat_learn(struct hl_plat *plat);
 
 /* ---- where lines go ------------------------------------------------------ */
 

@@ -39,6 +39,16 @@ struct hl_plat_schedstat {
 };
 bool hl_plat_parse_schedstat(const char *text, size_t size, struct hl_plat_schedstat *schedstat);
 
+/* /proc/PID/task/TID/syscall: false for what is not understood. */
+struct hl_plat_call {
+    bool is_running; /* on a core or about to be: nothing else is known */
+    bool is_in_call; /* else it sleeps without one, in a page fault say; sp and pc are known */
+    uint64_t number;
+    uint64_t arguments[6];
+    uint64_t sp, pc;
+};
+bool hl_plat_parse_syscall(const char *text, size_t size, struct hl_plat_call *call);
+
 /* /proc/PID/io */
 bool hl_plat_parse_io(const char *text, size_t size, uint64_t *read_bytes, uint64_t *written_bytes);
 

@@ -87,6 +87,18 @@ void hl_plat_miss(struct hl_plat *plat, enum hl_plat_key key, int error);
 void hl_plat_miss_because(struct hl_plat *plat, enum hl_plat_key key, const char *text);
 extern const char hl_plat_not_understood[];
 
+/* ---- peek.c, look.c, futex.c --------------------------------------------- */
+
+/* Copies memory of our own process that may be gone: 0, or a negative errno
+ * (-EFAULT: it is). Never faults, never waits. */
+int hl_plat_peek(uint64_t address, void *copy, size_t size);
+
+struct hl_plat_call;
+/* The part of a look that concerns a thread in a futex call: waits_for, address,
+ * awaited, mutex, and the bits of `known` beyond HL_PLAT_SYSCALL. */
+void hl_plat_look_at_futex(struct hl_plat *plat, const struct hl_plat_call *call,
+                           struct hl_plat_look *look);
+
 /* ---- process.c, threads.c, wait.c --------------------------------------- */
 
 struct hl_plat_status;

@@ -46,6 +46,13 @@ void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits)
     *limits = (struct hl_plat_limits){0};
 }
 
+bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns)
+{
+    (void)plat;
+    (void)throttled_ns;
+    return false;
+}
+
 bool hl_plat_threads(struct hl_plat *plat, struct hl_plat_thread *threads, size_t capacity,
                      size_t *total)
 {
@@ -77,5 +84,24 @@ bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
     (void)plat;
     (void)tid;
     *state = (struct hl_plat_thread_state){0};
+    return false;
+}
+
+bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look)
+{
+    (void)plat;
+    (void)tid;
+    *look = (struct hl_plat_look){.descriptor = -1};
+    return false;
+}
+
+void hl_plat_learn_begin(struct hl_plat *plat)
+{
+    (void)plat;
+}
+
+bool hl_plat_learn(struct hl_plat *plat)
+{
+    (void)plat;
     return false;
 }

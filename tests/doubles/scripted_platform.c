@@ -67,6 +67,7 @@ void scripted_advance(uint64_t ns)
         thread->cpu_ns += share(ns, thread->busy_milli);
         thread->state.on_core_ns += share(ns, thread->busy_milli);
         thread->state.run_delay_ns += share(ns, thread->delay_milli);
+        thread->state.age_ns += ns;
     }
     uint64_t now = scripted.now_ns;
     scripted.now_ns = ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
@@ -122,7 +123,12 @@ struct scripted_thread *scripted_thread(uint64_t tid)
         thread = &threads[thread_count++];
         *thread = (struct scripted_thread){
             .tid = tid,
-            .state = {.state = 'R', .start_known = true, .start = tid, .times_known = true},
+            .state = {.state = 'R',
+                      .start_known = true,
+                      .start = tid,
+                      .age_ns = 3600 * SCRIPTED_S,
+                      .times_known = true},
+            .look = {.descriptor = -1},
         };
     }
     pthread_mutex_unlock(&lock);
@@ -566,6 +572,55 @@ bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
         return false;
     *state = thread.state;
     return true;
+}
+
+static void run_look_hook(uint64_t tid)
+{
+    pthread_mutex_lock(&lock);
+    struct scripted_thread *thread = find(tid);
+    pthread_mutex_unlock(&lock);
+    if (thread == NULL)
+        return;
+    thread->looks++;
+    if (thread->look_hook)
+        thread->look_hook(thread);
+}
+
+bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look)
+{
+    (void)plat;
+    struct scripted_thread thread;
+    run_look_hook(tid);
+    if (!look_up(tid, HL_PLAT_THREAD_STATE, &thread) || thread.state_unknown) {
+        *look = (struct hl_plat_look){.descriptor = -1};
+        return false;
+    }
+    *look = thread.look;
+    look->state = thread.state;
+    for (int key = HL_PLAT_SYSCALL; key <= HL_PLAT_HOLDER; key++)
+        if (is_missing((enum hl_plat_key)key))
+            look->known &= ~HL_KNOWN(key);
+    return true;
+}
+
+bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns)
+{
+    (void)plat;
+    if (scripted.limits.quota_milli == 0 || is_missing(HL_PLAT_THROTTLED))
+        return false;
+    *throttled_ns = scripted.throttled_ns;
+    return true;
+}
+
+void hl_plat_learn_begin(struct hl_plat *plat)
+{
+    (void)plat;
+}
+
+bool hl_plat_learn(struct hl_plat *plat)
+{
+    (void)plat;
+    return scripted.lessons > 0 && --scripted.lessons > 0;
 }
 
 /* ---- where lines go ----------------------------------------------------------- */

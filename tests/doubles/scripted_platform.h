@@ -44,6 +44,9 @@ struct scripted_thread {
     uint64_t busy_milli, delay_milli;  /* thousandths of the time on a core, and runnable without
                                           one, while scripted_advance moves the clock */
     bool cpu_unknown, name_unknown, state_unknown; /* "gone", for that question alone */
+    struct hl_plat_look look; /* what hl_plat_look adds to `state`; at first: nothing is known */
+    void (*look_hook)(struct scripted_thread *thread); /* runs before each hl_plat_look of it */
+    unsigned looks;                                    /* calls of hl_plat_look */
 };
 
 /* What happens in the next hl_plat_wait, once. */
@@ -86,6 +89,8 @@ struct scripted {
     uint64_t busy_milli;            /* of process.cpu_ns, in thousandths of a core; threads apart */
     struct hl_plat_limits limits;   /* 8 cores, no memory limit */
     const char *missing[HL_PLAT_KEYS];
+    uint64_t throttled_ns;   /* cumulative; there is none without limits.quota_milli */
+    unsigned lessons;        /* steps of hl_plat_learn that are left */
     void (*list_hook)(void); /* runs at the start of hl_plat_threads, without the lock */
     size_t list_total;       /* not 0: what hl_plat_threads claims, whatever there is */
 

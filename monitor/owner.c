@@ -1,0 +1,29 @@
+#include "owner.h"
+
+bool hl_owner_is_asked(const struct hl_plat_look *look)
+{
+    return look->waits_for == HL_PLAT_FOR_MUTEX;
+}
+
+static bool names_somebody(const struct hl_plat_look *look)
+{
+    const struct hl_plat_mutex *mutex = &look->mutex;
+    bool is_read = look->known & HL_KNOWN(HL_PLAT_HOLDER);
+    return is_read && mutex->is_sound && mutex->contended && mutex->owner != 0;
+}
+
+/* On its way out of the wait a thread is the owner already: hence twice. */
+static bool hangs_itself(const struct hl_owner_facts *facts)
+{
+    return facts->look->mutex.hangs_its_owner && facts->waited_ns > 0;
+}
+
+bool hl_owner_is_certain(const struct hl_owner_facts *facts)
+{
+    const struct hl_plat_look *look = facts->look;
+    if (!hl_owner_is_asked(look) || !look->steady || !names_somebody(look))
+        return false;
+    if (look->mutex.owner == facts->waiter)
+        return hangs_itself(facts);
+    return facts->owner_lives && facts->owner_age_ns > facts->waited_ns;
+}
