@@ -82,12 +82,46 @@ struct hl_busy_event {
 
 enum hl_verdict { HL_VERDICT_UNKNOWN, HL_BUSY, HL_STARVED, HL_BLOCKED, HL_MIXED };
 
+/* What a thread waits for, in words: "mutex:0x55e5f0daf0a0", "read:/mnt/x". */
+#define HL_WAIT_BYTES 320
+#define HL_CALL_BYTES 24
+#define HL_CHANNEL_BYTES 48
+#define HL_ADDRESS_BYTES 128
+
+/* Another thread that a suspect's fate depends on, and what it is at. */
+struct hl_other_view {
+    struct hl_thread_ref thread;
+    bool in_phase; /* it has a scope open: */
+    char phase[HL_LABEL_BYTES];
+    uint64_t for_ns;
+};
+
+enum hl_holder { HL_NO_HOLDER, HL_HOLDER_UNKNOWN, HL_HOLDER_KNOWN };
+
 /* What is known about a suspect thread; shares are of the observed part of the stall. */
 struct hl_evidence_view {
     enum hl_verdict verdict;
     uint64_t cpu_milli;       /* thousandths: 1000 = on a core all the time */
     uint64_t run_delay_milli; /* runnable without a core */
+    uint64_t quota_milli;     /* thousandths of a core, when it is a reason; 0 = left out */
+    uint64_t throttled_ns;    /* by that quota, in the same time */
     char state;
+    /* What it waits for. Empty texts are left out. */
+    bool call_unknown, wait_unknown, channel_unknown;
+    char call[HL_CALL_BYTES];
+    bool has_descriptor;
+    uint64_t descriptor;
+    char wait[HL_WAIT_BYTES];
+    char local[HL_ADDRESS_BYTES]; /* our end of a socket */
+    char channel[HL_CHANNEL_BYTES];
+    /* Who keeps it waiting. */
+    enum hl_holder holder_is;
+    const char *holder_why; /* HL_HOLDER_UNKNOWN: the reason */
+    struct hl_other_view holder;
+    bool has_root; /* where the chain of holders ends */
+    struct hl_other_view root;
+    enum hl_verdict root_verdict;
+    char root_wait[HL_WAIT_BYTES];
 };
 
 struct hl_stall_event {
@@ -101,6 +135,20 @@ struct hl_stall_event {
     uint64_t reminder; /* 0 = first report; n = the time has doubled n times */
     bool ended;        /* it is over already: the monitor was late */
     struct hl_evidence_view evidence;
+};
+
+/* Each member waits for a lock that the next one holds, the last one's is held by
+ * the first. */
+struct hl_deadlock_member {
+    struct hl_thread_ref thread;
+    char lock[HL_WAIT_BYTES];
+    bool in_phase;
+    char phase[HL_LABEL_BYTES];
+};
+struct hl_deadlock_event {
+    uint64_t id;
+    size_t count;
+    const struct hl_deadlock_member *members;
 };
 
 /* New stalls beyond the budget of lines: one line for many. */
@@ -155,6 +203,7 @@ struct hl_note_event {
 struct hl_stop_event {
     uint64_t elapsed_ns, cpu_ns, peak_rss_bytes;
     uint64_t beats, stalls, stalled_total_ns, longest_stall_ns, dropped, self_cpu_ns;
+    uint64_t deadlocks; /* 0 = left out */
 };
 
 #endif

@@ -191,7 +191,10 @@ static void thread(struct hl_line *line, const char *key, const struct hl_thread
 {
     number(line, key, "_tid", ref->tid);
     member(line, key, "_name");
-    string(line, ref->name, HL_NAME_BYTES);
+    if (ref->tid == HL_UNKNOWN)
+        hl_put(line, "null");
+    else
+        string(line, ref->name, HL_NAME_BYTES);
 }
 
 static void labels(struct hl_line *line, const char *key, const char (*values)[HL_LABEL_BYTES],

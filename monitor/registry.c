@@ -241,6 +241,14 @@ struct hl_record *hl_registry_record(uint32_t index)
     return &chunk->records[index % CHUNK];
 }
 
+uint32_t hl_registry_find(uint64_t tid)
+{
+    for (uint32_t i = 0, count = hl_registry_count(); i < count; i++)
+        if (hl_get(&hl_registry_record(i)->tid) == tid)
+            return i;
+    return HL_NO_RECORD;
+}
+
 void hl_registry_reclaim(struct hl_record *record)
 {
     if (hl_get(&record->tid) != 0)

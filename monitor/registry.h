@@ -32,6 +32,10 @@ bool hl_registry_is_off(void);
 uint32_t hl_registry_count(void);
 struct hl_record *hl_registry_record(uint32_t index);
 
+/* The number of the record that belongs to a thread; HL_NO_RECORD = it has none. */
+#define HL_NO_RECORD UINT32_MAX
+uint32_t hl_registry_find(uint64_t tid);
+
 /* Frees the record of a thread that ended without its destructors. To be
  * called only when the thread is known to be gone. */
 void hl_registry_reclaim(struct hl_record *record);

@@ -6,11 +6,13 @@
  */
 #include "report.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* For what follows a path or a list of labels: more than the figures of a STALL
  * line and what every text keeps free for those after it. */
 #define AFTER_LABELS 1024
+#define AFTER_LABELS_MOST 2560
 
 static void count_unless_zero(struct hl_line *line, const char *key, uint64_t n)
 {
@@ -73,6 +75,7 @@ void hl_report_stop(struct hl_line *line, const struct hl_line_head *head,
     hl_line_duration(line, "longest_stall", stop->longest_stall_ns);
     hl_line_count(line, "dropped", stop->dropped);
     hl_line_seconds(line, "self_cpu", stop->self_cpu_ns, 2);
+    count_unless_zero(line, "deadlocks", stop->deadlocks);
     hl_line_end(line);
 }
 
@@ -176,12 +179,78 @@ static const char *verdict_word(enum hl_verdict verdict)
     return words[verdict];
 }
 
-static void put_evidence(struct hl_line *line, const struct hl_evidence_view *evidence)
+static void put_shares(struct hl_line *line, const struct hl_evidence_view *evidence)
 {
     hl_line_text(line, "verdict", verdict_word(evidence->verdict));
     hl_line_share(line, "cpu", evidence->cpu_milli);
     hl_line_share(line, "run_delay", evidence->run_delay_milli);
+    if (evidence->quota_milli > 0) {
+        hl_line_cores(line, "quota", evidence->quota_milli);
+        hl_line_duration(line, "throttled", evidence->throttled_ns);
+    }
     hl_line_letter(line, "state", evidence->state);
+}
+
+static void text_or_unknown(struct hl_line *line, const char *key, const char *text, bool unknown)
+{
+    if (unknown)
+        hl_line_text(line, key, NULL);
+    else
+        text_unless_empty(line, key, text);
+}
+
+static void put_wait(struct hl_line *line, const struct hl_evidence_view *evidence)
+{
+    text_or_unknown(line, "syscall", evidence->call, evidence->call_unknown);
+    if (evidence->has_descriptor)
+        hl_line_count(line, "fd", evidence->descriptor);
+    text_or_unknown(line, "wait", evidence->wait, evidence->wait_unknown);
+    text_unless_empty(line, "local", evidence->local);
+}
+
+static void label_or_none(struct hl_line *line, const char *key, bool there, const char *label)
+{
+    if (there)
+        hl_line_label(line, key, label);
+    else
+        hl_line_none(line, key);
+}
+
+static void put_holder(struct hl_line *line, const struct hl_evidence_view *evidence)
+{
+    const struct hl_other_view *holder = &evidence->holder;
+    if (evidence->holder_is == HL_NO_HOLDER)
+        return;
+    hl_line_thread(line, "holder", &holder->thread);
+    if (evidence->holder_is == HL_HOLDER_UNKNOWN)
+        return;
+    label_or_none(line, "holder_phase", holder->in_phase, holder->phase);
+    if (holder->in_phase)
+        hl_line_duration(line, "holder_for", holder->for_ns);
+}
+
+/* The phase of a root that is the holder has been said. */
+static void put_root(struct hl_line *line, const struct hl_evidence_view *evidence)
+{
+    const struct hl_other_view *root = &evidence->root;
+    bool is_holder =
+        evidence->holder_is == HL_HOLDER_KNOWN && evidence->holder.thread.tid == root->thread.tid;
+    if (!evidence->has_root)
+        return;
+    hl_line_thread(line, "root", &root->thread);
+    if (!is_holder)
+        label_or_none(line, "root_phase", root->in_phase, root->phase);
+    hl_line_text(line, "root_verdict", verdict_word(evidence->root_verdict));
+    text_unless_empty(line, "root_wait", evidence->root_wait);
+}
+
+static void put_evidence(struct hl_line *line, const struct hl_evidence_view *evidence)
+{
+    put_shares(line, evidence);
+    put_wait(line, evidence);
+    put_holder(line, evidence);
+    put_root(line, evidence);
+    text_or_unknown(line, "wchan", evidence->channel, evidence->channel_unknown);
 }
 
 /* Where the counter stands and since when; how fast it went no longer matters. */
@@ -194,6 +263,15 @@ static void put_standstill(struct hl_line *line, const struct hl_progress_view *
         hl_line_duration(line, "idle_for", progress->idle_ns);
 }
 
+/* A path makes room for what is found out about the stall, up to a point. */
+static size_t after_path(const struct hl_evidence_view *evidence)
+{
+    size_t texts = strlen(evidence->wait) + strlen(evidence->local) + strlen(evidence->root_wait) +
+                   strlen(evidence->holder.phase) + strlen(evidence->root.phase);
+    size_t reserve = AFTER_LABELS + 2 * texts;
+    return reserve < AFTER_LABELS_MOST ? reserve : AFTER_LABELS_MOST;
+}
+
 void hl_report_stall(struct hl_line *line, const struct hl_line_head *head,
                      const struct hl_stall_event *stall)
 {
@@ -202,13 +280,36 @@ void hl_report_stall(struct hl_line *line, const struct hl_line_head *head,
     hl_line_thread(line, "thread", &stall->thread);
     hl_line_label(line, "phase", stall->phase);
     if (stall->path && stall->path_count > 0)
-        hl_line_labels(line, "path", stall->path, stall->path_count, " > ", AFTER_LABELS);
+        hl_line_labels(line, "path", stall->path, stall->path_count, " > ",
+                       after_path(&stall->evidence));
     hl_line_duration(line, "stuck", stall->stuck_ns);
     hl_line_duration(line, "limit", stall->limit_ns);
     count_unless_zero(line, "reminder", stall->reminder);
     yes_if(line, "ended", stall->ended);
     put_standstill(line, &stall->progress);
     put_evidence(line, &stall->evidence);
+    hl_line_end(line);
+}
+
+static void put_member(struct hl_line *line, size_t number, const struct hl_deadlock_member *member)
+{
+    char key[32];
+    snprintf(key, sizeof key, "thread%zu", number);
+    hl_line_thread(line, key, &member->thread);
+    snprintf(key, sizeof key, "lock%zu", number);
+    hl_line_text(line, key, member->lock[0] ? member->lock : NULL);
+    snprintf(key, sizeof key, "phase%zu", number);
+    label_or_none(line, key, member->in_phase, member->phase);
+}
+
+void hl_report_deadlock(struct hl_line *line, const struct hl_line_head *head,
+                        const struct hl_deadlock_event *deadlock)
+{
+    hl_line_begin(line, head, "DEADLOCK");
+    hl_line_count(line, "id", deadlock->id);
+    hl_line_count(line, "members", deadlock->count);
+    for (size_t i = 0; i < deadlock->count; i++)
+        put_member(line, i + 1, &deadlock->members[i]);
     hl_line_end(line);
 }
 

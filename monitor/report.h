@@ -15,6 +15,8 @@ void hl_report_busy(struct hl_line *, const struct hl_line_head *, const struct 
 void hl_report_stall(struct hl_line *, const struct hl_line_head *, const struct hl_stall_event *);
 void hl_report_merged(struct hl_line *, const struct hl_line_head *,
                       const struct hl_merged_event *);
+void hl_report_deadlock(struct hl_line *line, const struct hl_line_head *head,
+                        const struct hl_deadlock_event *deadlock);
 void hl_report_recovered(struct hl_line *, const struct hl_line_head *,
                          const struct hl_recovered_event *);
 void hl_report_merged_recovered(struct hl_line *, const struct hl_line_head *,

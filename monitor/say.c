@@ -59,7 +59,62 @@ void hl_say_thread(void *context, uint64_t tid, struct hl_thread_ref *thread)
         memcpy(thread->name, name, sizeof thread->name);
 }
 
+/* ---- what is unavailable -------------------------------------------------------- */
+
+/* Keys as they are printed, and the figure that is behind each. */
+static const struct {
+    const char *name;
+    enum hl_plat_key key;
+} shown_keys[HL_SHOWN_KEYS] = {
+    {"cpu", HL_PLAT_CPU},
+    {"cores", HL_PLAT_CORES},
+    {"rss", HL_PLAT_RSS},
+    {"peak_rss", HL_PLAT_PEAK_RSS},
+    {"vm", HL_PLAT_VM},
+    {"threads", HL_PLAT_THREADS},
+    {"read", HL_PLAT_IO},
+    {"written", HL_PLAT_IO},
+    {"busy", HL_PLAT_THREAD_LIST},
+    {"thread_cpu", HL_PLAT_THREAD_CPU},
+    {"state", HL_PLAT_THREAD_STATE},
+    {"syscall", HL_PLAT_SYSCALL},
+    {"wait", HL_PLAT_WAIT},
+    {"wchan", HL_PLAT_CHANNEL},
+    {"holder", HL_PLAT_HOLDER},
+};
+
+/* Once per key, and again when the reason changes. */
+static void say_unavailable(struct hl_session *session, enum hl_plat_key key, const char *reason)
+{
+    for (size_t i = 0; i < HL_SHOWN_KEYS; i++) {
+        if (shown_keys[i].key != key || session->said[i] == reason)
+            continue;
+        struct hl_line_head head = head_of(session);
+        hl_report_unavailable(&session->line, &head,
+                              &(struct hl_unavailable_event){shown_keys[i].name, reason});
+        if (write_line(session, MONITOR_INFO))
+            session->said[i] = reason;
+    }
+}
+
+static void say_missing(struct hl_session *session, enum hl_plat_key key)
+{
+    say_unavailable(session, key, hl_plat_why(session->plat, key));
+}
+
 /* ---- stalls ------------------------------------------------------------------- */
+
+static void say_what_a_wait_hides(struct hl_session *session, const struct hl_evidence_view *view)
+{
+    if (view->call_unknown)
+        say_missing(session, HL_PLAT_SYSCALL);
+    if (view->wait_unknown && !view->call_unknown)
+        say_missing(session, HL_PLAT_WAIT);
+    if (view->channel_unknown)
+        say_missing(session, HL_PLAT_CHANNEL);
+    if (view->holder_is == HL_HOLDER_UNKNOWN)
+        say_unavailable(session, HL_PLAT_HOLDER, view->holder_why);
+}
 
 void hl_say_stalled(void *context, const struct hl_stall_event *event)
 {
@@ -67,6 +122,64 @@ void hl_say_stalled(void *context, const struct hl_stall_event *event)
     struct hl_line_head head = head_of(session);
     hl_report_stall(&session->line, &head, event);
     write_line(session, MONITOR_WARNING);
+    say_what_a_wait_hides(session, &event->evidence);
+}
+
+/* The innermost scope, or the innermost that held still; NULL = none is open. */
+static const struct hl_scope *scope_of(struct hl_session *session, uint64_t tid)
+{
+    struct hl_stack *stack = &session->other_stack;
+    uint32_t index = hl_registry_find(tid);
+    if (index == HL_NO_RECORD || !hl_snapshot(hl_registry_record(index), index, stack) ||
+        stack->tid != tid || stack->count == 0)
+        return NULL;
+    return &stack->scopes[stack->count - 1];
+}
+
+void hl_say_whereabouts(struct hl_session *session, struct hl_other_view *other)
+{
+    uint64_t tid = other->thread.tid;
+    if (tid == 0 || tid == HL_UNKNOWN)
+        return;
+    hl_say_thread(session, tid, &other->thread);
+    const struct hl_scope *scope = scope_of(session, tid);
+    other->in_phase = scope != NULL;
+    if (!scope)
+        return;
+    memcpy(other->phase, scope->label, sizeof other->phase);
+    other->for_ns = hl_clock_age(&session->clock, scope->pushed_ns, session->stalls.now_ns);
+}
+
+static bool is_stalled(void *context, uint64_t tid)
+{
+    struct hl_session *session = context;
+    uint32_t index = hl_registry_find(tid);
+    return index != HL_NO_RECORD && hl_stalls_is_stalled(&session->stalls, index);
+}
+
+static void say_deadlock(struct hl_session *session, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct hl_deadlock_member *member = &session->members[i];
+        hl_say_thread(session, member->thread.tid, &member->thread);
+        const struct hl_scope *scope = scope_of(session, member->thread.tid);
+        member->in_phase = scope != NULL;
+        if (scope)
+            memcpy(member->phase, scope->label, sizeof member->phase);
+    }
+    struct hl_line_head head = head_of(session);
+    hl_report_deadlock(&session->line, &head,
+                       &(struct hl_deadlock_event){.id = hl_stalls_take_id(&session->stalls),
+                                                   .count = count,
+                                                   .members = session->members});
+    write_line(session, MONITOR_WARNING);
+}
+
+void hl_say_deadlocks(struct hl_session *session)
+{
+    size_t count;
+    while (hl_inquiry_deadlock(&session->inquiry, is_stalled, session, session->members, &count))
+        say_deadlock(session, count);
 }
 
 void hl_say_merged(void *context, const struct hl_merged_event *event)
@@ -182,6 +295,7 @@ void hl_say_stop(struct hl_session *session, uint64_t now)
         .longest_stall_ns = session->stalls.totals.longest_ns,
         .dropped = atomic_load(&session->sink.dropped),
         .self_cpu_ns = self_cpu(session),
+        .deadlocks = session->inquiry.deadlocks.said,
     };
     struct hl_line_head head = head_of(session);
     hl_report_stop(&session->line, &head, &event);
@@ -189,39 +303,6 @@ void hl_say_stop(struct hl_session *session, uint64_t now)
 }
 
 /* ---- a heartbeat's lines -------------------------------------------------------------- */
-
-/* Keys as they are printed, and the figure that is behind each. */
-static const struct {
-    const char *name;
-    enum hl_plat_key key;
-} shown_keys[HL_SHOWN_KEYS] = {
-    {"cpu", HL_PLAT_CPU},
-    {"cores", HL_PLAT_CORES},
-    {"rss", HL_PLAT_RSS},
-    {"peak_rss", HL_PLAT_PEAK_RSS},
-    {"vm", HL_PLAT_VM},
-    {"threads", HL_PLAT_THREADS},
-    {"read", HL_PLAT_IO},
-    {"written", HL_PLAT_IO},
-    {"busy", HL_PLAT_THREAD_LIST},
-    {"thread_cpu", HL_PLAT_THREAD_CPU},
-    {"state", HL_PLAT_THREAD_STATE},
-};
-
-/* Once per key, and again when the reason changes. */
-static void say_unavailable(struct hl_session *session, enum hl_plat_key key)
-{
-    const char *reason = hl_plat_why(session->plat, key);
-    for (size_t i = 0; i < HL_SHOWN_KEYS; i++) {
-        if (shown_keys[i].key != key || session->said[i] == reason)
-            continue;
-        struct hl_line_head head = head_of(session);
-        hl_report_unavailable(&session->line, &head,
-                              &(struct hl_unavailable_event){shown_keys[i].name, reason});
-        if (write_line(session, MONITOR_INFO))
-            session->said[i] = reason;
-    }
-}
 
 void hl_say_what_is_unavailable(struct hl_session *session)
 {
@@ -231,9 +312,9 @@ void hl_say_what_is_unavailable(struct hl_session *session)
     uint32_t known = session->process.known | session->limits.known;
     for (size_t i = 0; i < sizeof of_the_process / sizeof of_the_process[0]; i++)
         if (!hl_is_known(known, of_the_process[i]))
-            say_unavailable(session, of_the_process[i]);
+            say_missing(session, of_the_process[i]);
     if (!session->threads.known)
-        say_unavailable(session, HL_PLAT_THREAD_LIST);
+        say_missing(session, HL_PLAT_THREAD_LIST);
 }
 
 /* `since` is the total at the last heartbeat. */
@@ -311,9 +392,9 @@ static void say_what_threads_hide(struct hl_session *session, const struct hl_ph
     struct hl_plat_thread_state state;
     uint64_t cpu_ns;
     if (phase->cpu_milli == HL_UNKNOWN && !hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns))
-        say_unavailable(session, HL_PLAT_THREAD_CPU);
+        say_missing(session, HL_PLAT_THREAD_CPU);
     if (!phase->state && !hl_plat_thread_state(session->plat, session->tid, &state))
-        say_unavailable(session, HL_PLAT_THREAD_STATE);
+        say_missing(session, HL_PLAT_THREAD_STATE);
 }
 
 void hl_say_phases(struct hl_session *session, uint64_t window_ns)

@@ -23,6 +23,11 @@ void hl_say_merged(void *context, const struct hl_merged_event *event);
 void hl_say_recovered(void *context, const struct hl_recovered_event *event);
 void hl_say_merged_recovered(void *context, const struct hl_merged_recovered_event *event);
 
+/* Where a thread is that another one depends on: name, innermost scope, its age. */
+void hl_say_whereabouts(struct hl_session *session, struct hl_other_view *other);
+/* Those that are certain and were not said yet. */
+void hl_say_deadlocks(struct hl_session *session);
+
 /* The start line, and what was wrong with the settings; the stop line. */
 void hl_say_start(struct hl_session *session);
 void hl_say_bad_values(struct hl_session *session);

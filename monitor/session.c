@@ -14,6 +14,7 @@
 #define LIMITS_AGE (60 * SECOND) /* cores and memory limit are read again after this */
 #define LOOKS_PER_LIMIT 4
 #define MISSES_UNTIL_GONE 2
+#define LESSON (MILLISECOND / 10) /* between two steps of hl_plat_learn */
 
 struct missing {
     uint64_t tid;
@@ -30,23 +31,21 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static void get_evidence(void *context, uint64_t tid, uint64_t now_ns, struct hl_evidence *evidence)
 {
     struct hl_session *session = context;
-    struct hl_plat_thread_state state;
-    *evidence = (struct hl_evidence){.at_ns = now_ns,
-                                     .on_core_ns = HL_UNKNOWN,
-                                     .run_delay_ns = HL_UNKNOWN,
-                                     .switches = HL_UNKNOWN};
-    evidence->known = hl_plat_thread_state(session->plat, tid, &state);
-    if (!evidence->known)
-        return;
-    evidence->state = state.state;
-    if (state.times_known) {
-        evidence->on_core_ns = state.on_core_ns;
-        evidence->run_delay_ns = state.run_delay_ns;
-        evidence->switches = state.switches;
-    }
-    uint64_t cpu_ns; /* up to the moment, where the scheduler's own figure lags by a tick */
-    if (hl_plat_thread_cpu(session->plat, tid, &cpu_ns))
-        evidence->on_core_ns = cpu_ns;
+    hl_inquiry_evidence(&session->inquiry, tid, now_ns, evidence);
+}
+
+static void suspect(void *context, uint64_t tid, uint64_t since_ns)
+{
+    struct hl_session *session = context;
+    hl_inquiry_suspect(&session->inquiry, tid, since_ns);
+}
+
+static void explain(void *context, uint64_t tid, uint64_t since_ns, struct hl_evidence_view *view)
+{
+    struct hl_session *session = context;
+    hl_inquiry_explain(&session->inquiry, tid, since_ns, view);
+    hl_say_whereabouts(session, &view->holder);
+    hl_say_whereabouts(session, &view->root);
 }
 
 /* ---- opening and closing ----------------------------------------------------------- */
@@ -59,7 +58,7 @@ static void take_baseline(struct hl_session *session)
 {
     hl_plat_process(session->plat, every_figure, &session->process);
     hl_plat_limits(session->plat, &session->limits);
-    hl_threads_sample(&session->threads, session->plat);
+    hl_threads_sample(&session->threads, session->plat, hl_plat_now_ns());
     hl_threads_keep(&session->threads);
     hl_registry_losses(&session->losses);
     uint64_t now = hl_plat_now_ns();
@@ -76,6 +75,8 @@ static void prepare(struct hl_session *session)
     const struct hl_stall_hooks hooks = {
         .context = session,
         .evidence = get_evidence,
+        .suspect = suspect,
+        .explain = explain,
         .thread = hl_say_thread,
         .stalled = hl_say_stalled,
         .merged = hl_say_merged,
@@ -93,6 +94,7 @@ static void prepare(struct hl_session *session)
                    options->stall_ms * MILLISECOND, hl_plat_coarse_tick_ns(),
                    options->clock == MONITOR_CLOCK_PRECISE ? hl_plat_now_ns() : HL_UNKNOWN,
                    options->stall_lines);
+    hl_inquiry_init(&session->inquiry, session->plat, &session->clock, &session->limits);
     session->forked_child = hl_plat_map_shared(sizeof *session->forked_child);
     take_baseline(session);
 }
@@ -128,6 +130,7 @@ static int open_rest(struct hl_session *session, const monitor_options *callers)
         return -ENOMEM;
     }
     hl_plat_barrier_prepare();
+    hl_plat_learn_begin(session->plat);
     prepare(session);
     return 0;
 }
@@ -158,6 +161,7 @@ static void free_arrays(struct hl_session *session)
     hl_array_free(&session->picture.rows);
     hl_threads_free(&session->threads);
     hl_stalls_free(&session->stalls);
+    hl_inquiry_free(&session->inquiry);
     hl_progress_free(&session->progress);
     if (session->forked_child)
         hl_plat_unmap((void *)session->forked_child, sizeof *session->forked_child);
@@ -184,7 +188,7 @@ void hl_session_abandon(struct hl_session *session)
 static void collect(struct hl_session *session, uint64_t now)
 {
     hl_plat_process(session->plat, every_figure, &session->process);
-    hl_threads_sample(&session->threads, session->plat);
+    hl_threads_sample(&session->threads, session->plat, now);
     if (now - session->limits_read_ns >= LIMITS_AGE) {
         hl_plat_limits(session->plat, &session->limits);
         session->limits_read_ns = now;
@@ -254,6 +258,7 @@ static void look_at_record(struct hl_session *session, uint32_t index, enum look
 
 static void look_at_all(struct hl_session *session, enum look kind, uint64_t now)
 {
+    hl_inquiry_begin(&session->inquiry, now);
     hl_stalls_begin(&session->stalls, now);
     for (uint32_t i = 0, count = hl_registry_count(); i < count; i++)
         look_at_record(session, i, kind, now);
@@ -271,6 +276,10 @@ static void look_around(struct hl_session *session, enum look kind, size_t cap, 
         hl_picture_begin(&session->picture, cap);
     }
     look_at_all(session, kind, now);
+    if (kind == LOOK_AND_BEAT && session->stalls.limit_ns)
+        hl_inquiry_idle(&session->inquiry, &session->threads, session->tid,
+                        session->stalls.limit_ns);
+    hl_say_deadlocks(session);
     if (session->stalls.reported)
         look_at_all(session, LOOK_ONLY, hl_plat_now_ns());
 }
@@ -355,18 +364,34 @@ static void plan(struct hl_session *session, uint64_t now)
     uint64_t next_look = period == HL_UNKNOWN ? HL_UNKNOWN : now + period;
     session->planned_ns = earlier(session->next_beat_ns, next_look);
     session->planned_ns = earlier(session->planned_ns, session->stalls.due_ns);
+    session->planned_ns = earlier(session->planned_ns, hl_inquiry_due_ns(&session->inquiry));
 }
 
+/* The end of the sleep; sets *woken. */
+static uint64_t sleep_until(struct hl_session *session, uint64_t until_ns, bool *woken)
+{
+    uint64_t now = hl_plat_now_ns();
+    struct hl_plat_wait wait;
+    hl_plat_wait(session->plat, until_ns > now ? until_ns - now : 0, &wait);
+    account(session, &wait);
+    *woken = wait.woken;
+    return wait.ended_ns;
+}
+
+/* Lessons take a few milliseconds in all, and nobody waits for them. */
 static uint64_t wait(struct hl_session *session)
 {
     uint64_t now = hl_plat_now_ns();
-    uint64_t timeout = session->planned_ns > now ? session->planned_ns - now : 0;
-    struct hl_plat_wait wait;
+    bool woken = false;
     hl_wake_planned(session->planned_ns);
-    hl_plat_wait(session->plat, timeout, &wait);
+    while (session->learns && !woken && now + LESSON < session->planned_ns) {
+        now = sleep_until(session, now + LESSON, &woken);
+        session->learns = hl_plat_learn(session->plat);
+    }
+    if (!woken)
+        now = sleep_until(session, session->planned_ns, &woken);
     hl_wake_planned(HL_WAKE_AWAKE);
-    account(session, &wait);
-    return wait.ended_ns;
+    return now;
 }
 
 /* The last turn looks as well: what ended a moment ago has a line to come. */
@@ -389,6 +414,7 @@ bool hl_session_turn(struct hl_session *session)
 void hl_session_begin(struct hl_session *session)
 {
     session->tid = hl_plat_thread_id();
+    session->learns = hl_plat_learn(session->plat);
     hl_say_start(session);
     hl_say_bad_values(session);
     hl_say_refusals(session);

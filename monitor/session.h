@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "config.h"
+#include "inquiry.h"
 #include "picture.h"
 #include "registry.h"
 #include "report.h"
@@ -18,7 +19,7 @@
 
 #include "../platform/platform.h"
 
-#define HL_SHOWN_KEYS 11 /* that an `unavailable` line may name */
+#define HL_SHOWN_KEYS 15 /* that an `unavailable` line may name */
 
 struct hl_session {
     struct hl_config config;
@@ -38,6 +39,8 @@ struct hl_session {
     struct hl_clock clock;
     struct hl_progress progress;
     struct hl_stalls stalls;
+    struct hl_inquiry inquiry;
+    bool learns; /* what locks look like, between the first looks */
     struct hl_threads threads;
     struct hl_picture picture;
     struct hl_array busy;    /* struct hl_busy_event */
@@ -58,7 +61,9 @@ struct hl_session {
     const char *said[HL_SHOWN_KEYS]; /* why a key was unavailable, when it was last said */
 
     struct hl_line line;
-    struct hl_stack stack;
+    struct hl_stack stack;       /* of the thread that is being looked at */
+    struct hl_stack other_stack; /* of one that it depends on */
+    struct hl_deadlock_member members[HL_CHAIN_LINKS];
 };
 
 /* In the caller's thread: resolves the options, opens what is needed and takes

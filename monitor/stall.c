@@ -215,6 +215,12 @@ static void fill_event(struct hl_stalls *stalls, const struct watch *watch,
                            &event->progress);
     uint64_t observed = hl_clock_age(stalls->clock, watch->base.at_ns, evidence->at_ns);
     hl_verdict(&watch->base, evidence, observed, &event->evidence);
+    stalls->hooks.explain(stalls->hooks.context, watch->tid, watch->since_ns, &event->evidence);
+}
+
+uint64_t hl_stalls_take_id(struct hl_stalls *stalls)
+{
+    return ++stalls->last_id;
 }
 
 static void report(struct hl_stalls *stalls, struct track *track, struct watch *watch,
@@ -228,7 +234,7 @@ static void report(struct hl_stalls *stalls, struct track *track, struct watch *
     stalls->totals.count++;
     stalls->reported = true;
     struct open_stall *open = stall_of(stalls, watch);
-    open->id = ++stalls->last_id;
+    open->id = hl_stalls_take_id(stalls);
     open->epoch = atomic_fetch_add_explicit(&last_epoch, 1, memory_order_relaxed) + 1;
     open->remind_ns = first_reminder(watch->limit_ns, stuck_ns);
     stalls->hooks.thread(stalls->hooks.context, watch->tid, &open->thread);
@@ -265,7 +271,7 @@ static void remind(struct hl_stalls *stalls, struct watch *watch, const struct h
 /* It overran and ended while the monitor was late: told once, as past. */
 static void report_past(struct hl_stalls *stalls, const struct watch *watch, uint64_t stuck_ns)
 {
-    uint64_t id = ++stalls->last_id;
+    uint64_t id = hl_stalls_take_id(stalls);
     stalls->totals.count++;
     add_to_totals(stalls, stuck_ns);
     if (!hl_budget_take(&stalls->budget, false)) {
@@ -473,6 +479,8 @@ static void judge_unreported(struct hl_stalls *stalls, struct track *track, stru
     } else if (age < certain || can_tell_more_soon(watch, &evidence)) {
         if (!watch->base.known)
             watch->base = evidence;
+        else if (hl_evidence_is_same_wait(&watch->base, &evidence))
+            stalls->hooks.suspect(stalls->hooks.context, watch->tid, watch->since_ns);
         plan(stalls, age < certain ? certain - age : SOON);
     } else {
         report(stalls, track, watch, stack, position, age, &evidence);

@@ -21,6 +21,10 @@ struct hl_stall_hooks {
     void *context;
     /* What the thread has done so far; known = false when it cannot be told. */
     void (*evidence)(void *context, uint64_t tid, uint64_t now_ns, struct hl_evidence *evidence);
+    /* It slept in one wait since its first evidence: to be looked into, for later. */
+    void (*suspect)(void *context, uint64_t tid, uint64_t since_ns);
+    /* Adds what it waits for to shares and verdict. Only for a line that is written. */
+    void (*explain)(void *context, uint64_t tid, uint64_t since_ns, struct hl_evidence_view *view);
     void (*thread)(void *context, uint64_t tid, struct hl_thread_ref *thread);
     void (*stalled)(void *context, const struct hl_stall_event *event);
     void (*merged)(void *context, const struct hl_merged_event *event);
@@ -76,6 +80,9 @@ void hl_stalls_end(struct hl_stalls *stalls);
 /* The record's thread has gone without leaving the times of its ends: to be
  * called before the record is cleared, between begin and end. */
 void hl_stalls_vanished(struct hl_stalls *stalls, struct hl_record *record, uint32_t index);
+
+/* The next number for a STALL or DEADLOCK. */
+uint64_t hl_stalls_take_id(struct hl_stalls *stalls);
 
 bool hl_stalls_is_stalled(const struct hl_stalls *stalls, uint32_t record);
 

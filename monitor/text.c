@@ -316,9 +316,10 @@ static void thread(struct hl_line *line, const char *key, const struct hl_thread
     const bool quoted = ref->name[0] && hl_text_needs_quotes(ref->name, HL_NAME_BYTES);
     const char *quote = quoted ? "\"" : "";
     pair(line, key);
+    if (!is_known(line, ref->tid))
+        return;
     hl_put(line, quote);
-    if (is_known(line, ref->tid))
-        hl_put_number(line, ref->tid);
+    hl_put_number(line, ref->tid);
     hl_put(line, "/");
     hl_put_text(line, ref->name, HL_NAME_BYTES);
     hl_put(line, quote);

@@ -8,8 +8,16 @@ static void init_reading(struct hl_thread_reading *reading)
 {
     *reading = (struct hl_thread_reading){
         .list = {.element = sizeof(struct hl_plat_thread)},
+        .marks = {.element = sizeof(struct hl_thread_mark)},
         .index = {.element = sizeof(uint32_t)},
     };
+}
+
+static void free_reading(struct hl_thread_reading *reading)
+{
+    hl_array_free(&reading->list);
+    hl_array_free(&reading->marks);
+    hl_array_free(&reading->index);
 }
 
 void hl_threads_init(struct hl_threads *threads)
@@ -22,10 +30,8 @@ void hl_threads_init(struct hl_threads *threads)
 
 void hl_threads_free(struct hl_threads *threads)
 {
-    hl_array_free(&threads->then.list);
-    hl_array_free(&threads->then.index);
-    hl_array_free(&threads->now.list);
-    hl_array_free(&threads->now.index);
+    free_reading(&threads->then);
+    free_reading(&threads->now);
     hl_array_free(&threads->use);
 }
 
@@ -85,9 +91,24 @@ static bool read_list(struct hl_thread_reading *reading, struct hl_plat *plat)
     }
 }
 
-static uint64_t used_since(const struct hl_thread_reading *then, const struct hl_plat_thread *now)
+static struct hl_thread_mark *mark_at(const struct hl_thread_reading *reading, size_t position)
 {
-    const struct hl_plat_thread *before = find_thread(then, now->tid);
+    return (struct hl_thread_mark *)reading->marks.memory + position;
+}
+
+/* What is not known to be idle is not. */
+static struct hl_thread_mark mark_of(const struct hl_thread_reading *then,
+                                     const struct hl_plat_thread *before,
+                                     const struct hl_plat_thread *now, uint64_t now_ns)
+{
+    bool is_idle = before && now->cpu_ns != UINT64_MAX && before->cpu_ns == now->cpu_ns;
+    return is_idle ? *mark_at(then, (size_t)(before - thread_at(then, 0)))
+                   : (struct hl_thread_mark){.idle_since_ns = now_ns};
+}
+
+static uint64_t used_since(const struct hl_thread_reading *then,
+                           const struct hl_plat_thread *before, const struct hl_plat_thread *now)
+{
     bool is_new = !before && then->complete;
     bool was_unknown = before ? before->cpu_ns == UINT64_MAX : !is_new;
     if (now->cpu_ns == UINT64_MAX || was_unknown)
@@ -96,18 +117,27 @@ static uint64_t used_since(const struct hl_thread_reading *then, const struct hl
     return counts_anew ? now->cpu_ns : now->cpu_ns - before->cpu_ns;
 }
 
-void hl_threads_sample(struct hl_threads *threads, struct hl_plat *plat)
+static void make_room(struct hl_array *array, struct hl_thread_reading *reading)
 {
-    threads->known = read_list(&threads->now, plat);
-    if (!hl_array_reserve(&threads->use, threads->now.count)) {
-        threads->now.count = threads->use.capacity;
-        threads->now.complete = false;
-    }
-    build_index(&threads->now);
-    for (size_t i = 0; i < threads->now.count; i++) {
-        const struct hl_plat_thread *now = thread_at(&threads->now, i);
+    if (hl_array_reserve(array, reading->count))
+        return;
+    reading->count = array->capacity;
+    reading->complete = false;
+}
+
+void hl_threads_sample(struct hl_threads *threads, struct hl_plat *plat, uint64_t now_ns)
+{
+    struct hl_thread_reading *then = &threads->then, *reading = &threads->now;
+    threads->known = read_list(reading, plat);
+    make_room(&threads->use, reading);
+    make_room(&reading->marks, reading);
+    build_index(reading);
+    for (size_t i = 0; i < reading->count; i++) {
+        const struct hl_plat_thread *now = thread_at(reading, i);
+        const struct hl_plat_thread *before = find_thread(then, now->tid);
         *hl_threads_at(threads, i) =
-            (struct hl_thread_use){.tid = now->tid, .used_ns = used_since(&threads->then, now)};
+            (struct hl_thread_use){.tid = now->tid, .used_ns = used_since(then, before, now)};
+        *mark_at(reading, i) = mark_of(then, before, now, now_ns);
     }
 }
 
@@ -133,6 +163,11 @@ size_t hl_threads_count(const struct hl_threads *threads)
 struct hl_thread_use *hl_threads_at(const struct hl_threads *threads, size_t position)
 {
     return (struct hl_thread_use *)threads->use.memory + position;
+}
+
+struct hl_thread_mark *hl_threads_mark(const struct hl_threads *threads, size_t position)
+{
+    return mark_at(&threads->now, position);
 }
 
 struct hl_thread_use *hl_threads_find(const struct hl_threads *threads, uint64_t tid)

@@ -19,8 +19,15 @@ struct hl_thread_use {
     bool instrumented; /* marked by the caller: it has an open scope */
 };
 
+/* Goes from reading to reading. */
+struct hl_thread_mark {
+    uint64_t idle_since_ns; /* the first reading that showed the CPU time it has now */
+    bool looked_into;       /* marked by the caller: nothing new while it is idle */
+};
+
 struct hl_thread_reading {
-    struct hl_array list; /* struct hl_plat_thread */
+    struct hl_array list;  /* struct hl_plat_thread */
+    struct hl_array marks; /* struct hl_thread_mark, beside list */
     size_t count;
     bool complete;         /* no thread is missing: one that is not found was not there */
     struct hl_array index; /* uint32_t: hash of tid -> position + 1; a power of two */
@@ -37,7 +44,7 @@ void hl_threads_init(struct hl_threads *threads);
 void hl_threads_free(struct hl_threads *threads);
 
 /* Reads the list. When there is no memory for a longer one, what fits is taken. */
-void hl_threads_sample(struct hl_threads *threads, struct hl_plat *plat);
+void hl_threads_sample(struct hl_threads *threads, struct hl_plat *plat, uint64_t now_ns);
 /* What was just read becomes the baseline. */
 void hl_threads_keep(struct hl_threads *threads);
 
@@ -45,6 +52,7 @@ void hl_threads_keep(struct hl_threads *threads);
 bool hl_threads_are_complete(const struct hl_threads *threads);
 size_t hl_threads_count(const struct hl_threads *threads);
 struct hl_thread_use *hl_threads_at(const struct hl_threads *threads, size_t position);
+struct hl_thread_mark *hl_threads_mark(const struct hl_threads *threads, size_t position);
 /* NULL: not in the list. */
 struct hl_thread_use *hl_threads_find(const struct hl_threads *threads, uint64_t tid);
 

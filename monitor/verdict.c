@@ -30,6 +30,12 @@ static enum hl_verdict judge(uint64_t cpu, uint64_t run_delay)
     return cpu + run_delay <= 1000 - DOMINANT ? HL_BLOCKED : HL_MIXED;
 }
 
+static uint64_t throttled(const struct hl_evidence *then, const struct hl_evidence *now)
+{
+    uint64_t difference = hl_rate_difference(then->throttled_ns, now->throttled_ns);
+    return difference == HL_UNKNOWN ? 0 : difference;
+}
+
 void hl_verdict(const struct hl_evidence *then, const struct hl_evidence *now, uint64_t observed_ns,
                 struct hl_evidence_view *view)
 {
@@ -48,6 +54,14 @@ void hl_verdict(const struct hl_evidence *then, const struct hl_evidence *now, u
     if (never_switched && view->cpu_milli != HL_UNKNOWN && view->run_delay_milli != HL_UNKNOWN)
         view->run_delay_milli = 1000 - view->cpu_milli;
     view->verdict = judge(view->cpu_milli, view->run_delay_milli);
+    if (view->verdict == HL_STARVED || view->verdict == HL_MIXED)
+        view->throttled_ns = throttled(then, now);
+}
+
+bool hl_evidence_is_same_wait(const struct hl_evidence *then, const struct hl_evidence *now)
+{
+    bool sleeps = now->known && (now->state == 'S' || now->state == 'D');
+    return sleeps && then->known && now->switches != HL_UNKNOWN && then->switches == now->switches;
 }
 
 bool hl_evidence_is_stopped(const struct hl_evidence *evidence)

@@ -1,6 +1,6 @@
 /* monitor/verdict.h - evidence about a stuck thread -> what kind of stuck it is.
- * Pure: two readings in, shares and a word out. What a blocked thread waits for,
- * and who holds it, will be decided here too. */
+ * Pure: two readings in, shares and a word out. What it waits for is put into
+ * words in wait_words.c, who holds it is decided in owner.c. */
 #ifndef HL_VERDICT_H
 #define HL_VERDICT_H
 
@@ -13,6 +13,7 @@ struct hl_evidence {
     uint64_t on_core_ns;   /* cumulative; HL_UNKNOWN */
     uint64_t run_delay_ns; /* runnable without a core, cumulative; HL_UNKNOWN */
     uint64_t switches;     /* times it got onto a core, cumulative; HL_UNKNOWN */
+    uint64_t throttled_ns; /* all threads together, by a CPU quota, cumulative; HL_UNKNOWN = none */
     char state;            /* 0 = unknown */
 };
 
@@ -20,6 +21,9 @@ struct hl_evidence {
  * and the verdict they give. */
 void hl_verdict(const struct hl_evidence *then, const struct hl_evidence *now, uint64_t observed_ns,
                 struct hl_evidence_view *view);
+
+/* It sleeps, and has not run since `then`: the same wait at both looks. */
+bool hl_evidence_is_same_wait(const struct hl_evidence *then, const struct hl_evidence *now);
 
 /* The thread is stopped (by a debugger, or SIGSTOP): it cannot be judged. */
 bool hl_evidence_is_stopped(const struct hl_evidence *evidence);

@@ -293,10 +293,10 @@ static size_t busiest(struct hl_busy_event *busy, size_t cap, const uint64_t *in
 {
     struct hl_plat *plat = hl_plat_open();
     hl_threads_init(&threads);
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     hl_threads_keep(&threads);
     scripted_advance(10 * S);
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     for (; instrumented && *instrumented; instrumented++)
         hl_threads_find(&threads, *instrumented)->instrumented = true;
     size_t count = hl_picture_busiest(&threads, 10 * S, busy, cap);

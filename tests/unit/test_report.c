@@ -96,15 +96,16 @@ static const struct hl_phase_event stuck_phase = {.thread = {4250, "writer"},
 
 static const char stuck_path[2][HL_LABEL_BYTES] = {"epoch 3", "write checkpoint"};
 
-static const struct hl_stall_event plain_stall = {.id = 1,
-                                                  .thread = {4250, "writer"},
-                                                  .phase = "write checkpoint",
-                                                  .path = stuck_path,
-                                                  .path_count = 2,
-                                                  .stuck_ns = 2 * MINUTE,
-                                                  .limit_ns = 2 * MINUTE,
-                                                  .progress = STUCK_PROGRESS,
-                                                  .evidence = {HL_BLOCKED, 0, 0, 'S'}};
+static const struct hl_stall_event plain_stall = {
+    .id = 1,
+    .thread = {4250, "writer"},
+    .phase = "write checkpoint",
+    .path = stuck_path,
+    .path_count = 2,
+    .stuck_ns = 2 * MINUTE,
+    .limit_ns = 2 * MINUTE,
+    .progress = STUCK_PROGRESS,
+    .evidence = {.verdict = HL_BLOCKED, .state = 'S'}};
 
 static const struct hl_recovered_event plain_recovered = {
     .id = 1, .thread = {4250, "writer"}, .phase = "write checkpoint", .stuck_ns = 320 * S};
@@ -345,7 +346,8 @@ Test(report, a_reminder_and_a_stall_that_is_over_say_so)
     stall.reminder = 2;
     stall.ended = true;
     stall.progress.present = false;
-    stall.evidence = (struct hl_evidence_view){HL_VERDICT_UNKNOWN, HL_UNKNOWN, HL_UNKNOWN, 0};
+    stall.evidence =
+        (struct hl_evidence_view){.cpu_milli = HL_UNKNOWN, .run_delay_milli = HL_UNKNOWN};
     RECORD(hl_report_stall, &stall,
            "STALL id=1 thread=4250/writer phase=\"write checkpoint\" stuck=2m00s limit=2m00s "
            "reminder=2 ended=yes verdict=? cpu=? run_delay=? state=?",
@@ -1016,7 +1018,7 @@ static void hostile_label(char *label, const char *key)
 
 static struct hl_thread_ref hostile_thread(void)
 {
-    struct hl_thread_ref thread = {.tid = dice(5) ? dice(1 << 22) : HL_UNKNOWN};
+    struct hl_thread_ref thread = {.tid = dice(1 << 22)};
     strcpy(thread.name, hostile("thread_name", HL_NAME_BYTES - 1));
     return thread;
 }
@@ -1165,17 +1167,19 @@ static void render_stall(struct hl_line *line)
     static char path[HL_DEPTH][HL_LABEL_BYTES];
     static struct hl_stall_event s;
     if (line == &text) {
-        s = (struct hl_stall_event){
-            .id = known_number(),
-            .thread = hostile_thread(),
-            .path = (const char(*)[HL_LABEL_BYTES])path,
-            .path_count = 1 + dice(HL_DEPTH),
-            .stuck_ns = number(),
-            .limit_ns = number(),
-            .progress = hostile_progress(),
-            .reminder = dice(3),
-            .ended = dice(2),
-            .evidence = {(enum hl_verdict)dice(5), number(), number(), letter()}};
+        s = (struct hl_stall_event){.id = known_number(),
+                                    .thread = hostile_thread(),
+                                    .path = (const char(*)[HL_LABEL_BYTES])path,
+                                    .path_count = 1 + dice(HL_DEPTH),
+                                    .stuck_ns = number(),
+                                    .limit_ns = number(),
+                                    .progress = hostile_progress(),
+                                    .reminder = dice(3),
+                                    .ended = dice(2),
+                                    .evidence = {.verdict = (enum hl_verdict)dice(5),
+                                                 .cpu_milli = number(),
+                                                 .run_delay_milli = number(),
+                                                 .state = letter()}};
         hostile_label(s.phase, "phase");
         hostile_labels(path, s.path_count, " > ", "path");
     }
@@ -1261,8 +1265,9 @@ static void render_stop(struct hl_line *line)
 {
     static struct hl_stop_event s;
     if (line == &text)
-        s = (struct hl_stop_event){number(), number(), number(), number(), number(),
-                                   number(), number(), number(), number()};
+        s = (struct hl_stop_event){
+            number(), number(), number(), number(), number(),
+            number(), number(), number(), number(), dice(2) * known_number()};
     hl_report_stop(line, &hostile_head, &s);
 }
 

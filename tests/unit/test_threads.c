@@ -26,7 +26,7 @@ static void sample_after(uint64_t ns)
 {
     hl_threads_keep(&threads);
     scripted_advance(ns);
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
 }
 
 static uint64_t used(uint64_t tid)
@@ -41,7 +41,7 @@ Test(threads, each_shows_what_it_used_between_two_readings)
 {
     scripted_thread(10)->busy_milli = 500;
     scripted_thread(11)->cpu_ns = 777 * SCRIPTED_S;
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     sample_after(10 * SCRIPTED_S);
     cr_expect(threads.known);
     cr_expect(hl_threads_are_complete(&threads));
@@ -54,17 +54,17 @@ Test(threads, each_shows_what_it_used_between_two_readings)
 Test(threads, without_keeping_the_baseline_stays)
 {
     scripted_thread(10)->busy_milli = 1000;
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     sample_after(1 * SCRIPTED_S);
     scripted_advance(1 * SCRIPTED_S);
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     cr_expect_eq(used(10), 2 * SCRIPTED_S);
 }
 
 Test(threads, one_that_began_meanwhile_shows_all_it_used)
 {
     scripted_thread(10);
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     scripted_thread(11)->cpu_ns = 3 * SCRIPTED_S;
     sample_after(1);
     cr_expect_eq(used(11), 3 * SCRIPTED_S);
@@ -73,7 +73,7 @@ Test(threads, one_that_began_meanwhile_shows_all_it_used)
 Test(threads, one_whose_time_ran_backwards_is_a_new_one_with_an_old_number)
 {
     scripted_thread(10)->cpu_ns = 100 * SCRIPTED_S;
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     scripted_thread(10)->cpu_ns = 2 * SCRIPTED_S;
     sample_after(1);
     cr_expect_eq(used(10), 2 * SCRIPTED_S);
@@ -83,7 +83,7 @@ Test(threads, one_that_ended_is_absent)
 {
     scripted_thread(10);
     scripted_thread(11);
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     scripted_thread_gone(10);
     sample_after(1);
     cr_expect_null(hl_threads_find(&threads, 10));
@@ -94,7 +94,7 @@ Test(threads, an_unknown_time_is_unknown_before_and_after)
 {
     scripted_thread(10)->cpu_unknown = true;
     scripted_thread(11)->cpu_ns = 50 * SCRIPTED_S;
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     scripted_thread(10)->cpu_unknown = false;
     scripted_thread(10)->cpu_ns = 70 * SCRIPTED_S;
     scripted_thread(11)->cpu_unknown = true;
@@ -107,7 +107,7 @@ Test(threads, without_a_baseline_nothing_is_known_of_the_window)
 {
     scripted_thread(10)->cpu_ns = 50 * SCRIPTED_S;
     scripted_missing(HL_PLAT_THREAD_LIST, "too many open files");
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     cr_expect_not(threads.known);
     cr_expect_not(hl_threads_are_complete(&threads));
     cr_expect_eq(hl_threads_count(&threads), 0);
@@ -123,11 +123,11 @@ Test(threads, thousands_are_found_again)
 {
     for (uint64_t tid = 1; tid <= 10000; tid++)
         scripted_thread(tid * 7)->cpu_ns = tid;
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     hl_threads_keep(&threads);
     for (uint64_t tid = 1; tid <= 10000; tid += 500)
         scripted_thread(tid * 7)->cpu_ns += tid;
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     cr_expect_eq(hl_threads_count(&threads), 10000);
     for (uint64_t tid = 1; tid <= 10000; tid++)
         cr_assert_eq(used(tid * 7), tid % 500 == 1 ? tid : 0);
@@ -138,7 +138,7 @@ Test(threads, a_list_that_grows_while_it_is_read_is_read_again)
 {
     for (uint64_t tid = 1; tid <= 5000; tid++)
         scripted_thread(tid);
-    hl_threads_sample(&threads, plat);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
     cr_expect_eq(hl_threads_count(&threads), 5000);
     cr_expect(hl_threads_are_complete(&threads));
 }
@@ -153,7 +153,7 @@ Test(threads, without_memory_what_fits_is_taken_and_the_rest_is_unknown)
         scripted.maps = 0;
         scripted.map_fails_at = fails_at;
         scripted.map_fails_on = true;
-        hl_threads_sample(&threads, plat);
+        hl_threads_sample(&threads, plat, scripted.now_ns);
         cr_expect_not(hl_threads_are_complete(&threads), "%u", fails_at);
         cr_expect_leq(hl_threads_count(&threads), 5000);
         scripted.map_fails_at = 0;

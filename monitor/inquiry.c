@@ -1,0 +1,340 @@
+/* Cases are kept in a table of fixed size, a few for each hash of the tid; where
+ * it is full, the one that was looked at least recently makes room, and what is
+ * lost is only the memory of earlier looks. A base is used for a suspicion that
+ * is younger than it, or taken anew. */
+#include "inquiry.h"
+
+#include "wait_words.h"
+
+#include <string.h>
+
+#define SETS 256
+#define WAYS 4
+#define IDLE_LOOKS 64     /* at one heartbeat */
+#define AGAIN 10000000ull /* what may be a deadlock is looked at again */
+
+struct hl_case {
+    uint64_t tid, start;
+    uint64_t switches;     /* when it was last seen, HL_UNKNOWN = not known */
+    uint64_t wait_seen_ns; /* when it was first seen with that many */
+    uint64_t looked_ns;
+    struct hl_evidence base; /* of a thread at the end of a chain */
+};
+
+void hl_inquiry_init(struct hl_inquiry *inquiry, struct hl_plat *plat, const struct hl_clock *clock,
+                     const struct hl_plat_limits *limits)
+{
+    *inquiry = (struct hl_inquiry){.plat = plat,
+                                   .clock = clock,
+                                   .limits = limits,
+                                   .cases = {.element = sizeof(struct hl_case)}};
+    hl_deadlocks_init(&inquiry->deadlocks);
+}
+
+void hl_inquiry_free(struct hl_inquiry *inquiry)
+{
+    hl_array_free(&inquiry->cases);
+    hl_deadlocks_free(&inquiry->deadlocks);
+}
+
+void hl_inquiry_begin(struct hl_inquiry *inquiry, uint64_t now_ns)
+{
+    inquiry->now_ns = now_ns;
+    inquiry->throttled_is_read = false;
+    for (size_t i = 0; i < HL_LOOKS_KEPT; i++)
+        inquiry->looks[i].tid = 0;
+}
+
+/* ---- the cheap part -------------------------------------------------------------- */
+
+static uint64_t throttled(struct hl_inquiry *inquiry)
+{
+    if (inquiry->limits->quota_milli == 0)
+        return HL_UNKNOWN;
+    if (!inquiry->throttled_is_read) {
+        inquiry->throttled_is_read = true;
+        if (!hl_plat_throttled(inquiry->plat, &inquiry->throttled_ns))
+            inquiry->throttled_ns = HL_UNKNOWN;
+    }
+    return inquiry->throttled_ns;
+}
+
+void hl_inquiry_evidence(struct hl_inquiry *inquiry, uint64_t tid, uint64_t now_ns,
+                         struct hl_evidence *evidence)
+{
+    struct hl_plat_thread_state state;
+    *evidence = (struct hl_evidence){.at_ns = now_ns,
+                                     .on_core_ns = HL_UNKNOWN,
+                                     .run_delay_ns = HL_UNKNOWN,
+                                     .switches = HL_UNKNOWN,
+                                     .throttled_ns = throttled(inquiry)};
+    evidence->known = hl_plat_thread_state(inquiry->plat, tid, &state);
+    if (!evidence->known)
+        return;
+    evidence->state = state.state;
+    if (state.times_known) {
+        evidence->on_core_ns = state.on_core_ns;
+        evidence->run_delay_ns = state.run_delay_ns;
+        evidence->switches = state.switches;
+    }
+    uint64_t cpu_ns; /* up to the moment, where the scheduler's own figure lags by a tick */
+    if (hl_plat_thread_cpu(inquiry->plat, tid, &cpu_ns))
+        evidence->on_core_ns = cpu_ns;
+}
+
+/* ---- memory of earlier looks ------------------------------------------------------- */
+
+/* The thread's own, or the one that makes room for it. */
+static struct hl_case *place_of(struct hl_inquiry *inquiry, uint64_t tid)
+{
+    size_t set = (size_t)(tid * 0x9e3779b97f4a7c15ull >> 56) % SETS;
+    struct hl_case *cases = (struct hl_case *)inquiry->cases.memory + set * WAYS;
+    struct hl_case *place = cases;
+    for (size_t i = 0; i < WAYS; i++) {
+        if (cases[i].tid == tid)
+            return &cases[i];
+        if (cases[i].looked_ns < place->looked_ns)
+            place = &cases[i];
+    }
+    return place;
+}
+
+/* NULL: there is no memory. */
+static struct hl_case *case_of(struct hl_inquiry *inquiry, uint64_t tid,
+                               const struct hl_plat_thread_state *state)
+{
+    if (!hl_array_reserve(&inquiry->cases, (size_t)SETS * WAYS))
+        return NULL;
+    struct hl_case *file = place_of(inquiry, tid);
+    if (file->tid != tid || file->start != state->start)
+        *file = (struct hl_case){.tid = tid, .start = state->start, .switches = HL_UNKNOWN};
+    file->looked_ns = inquiry->now_ns;
+    return file;
+}
+
+/* For how long it has been seen without having run in between. */
+static uint64_t note_wait(struct hl_inquiry *inquiry, uint64_t tid,
+                          const struct hl_plat_thread_state *state)
+{
+    struct hl_case *file = state->start_known ? case_of(inquiry, tid, state) : NULL;
+    if (!file || !state->times_known)
+        return 0;
+    if (file->switches != state->switches) {
+        file->switches = state->switches;
+        file->wait_seen_ns = inquiry->now_ns;
+    }
+    return inquiry->now_ns - file->wait_seen_ns;
+}
+
+/* ---- chains --------------------------------------------------------------------------- */
+
+static bool look_into(void *context, uint64_t tid, struct hl_link *link)
+{
+    struct hl_inquiry *inquiry = context;
+    struct hl_link *kept = &inquiry->looks[tid % HL_LOOKS_KEPT];
+    if (kept->tid != tid) {
+        kept->tid = 0;
+        if (!hl_plat_look(inquiry->plat, tid, &kept->look))
+            return false;
+        kept->tid = tid;
+        kept->waited_ns = note_wait(inquiry, tid, &kept->look.state);
+    }
+    *link = *kept;
+    return true;
+}
+
+static bool follow(struct hl_inquiry *inquiry, uint64_t tid, uint64_t idle_tid)
+{
+    struct hl_chain *chain = &inquiry->chain;
+    if (!hl_chain_follow(chain, tid, look_into, inquiry))
+        return false;
+    if (chain->is_cycle)
+        hl_deadlocks_see(&inquiry->deadlocks, chain, idle_tid, inquiry->now_ns);
+    return true;
+}
+
+static const struct hl_link *root_of(const struct hl_chain *chain)
+{
+    return chain->is_cycle || chain->count < 2 ? NULL : &chain->links[chain->count - 1];
+}
+
+/* Its first evidence since then; the present one when there is none. */
+static void take_base(struct hl_inquiry *inquiry, const struct hl_link *root, uint64_t since_ns,
+                      const struct hl_evidence *now, struct hl_evidence *base)
+{
+    struct hl_case *file = case_of(inquiry, root->tid, &root->look.state);
+    *base = *now;
+    if (!file)
+        return;
+    if (!file->base.known || file->base.at_ns < since_ns)
+        file->base = *now;
+    *base = file->base;
+}
+
+static enum hl_verdict judge_root(struct hl_inquiry *inquiry, const struct hl_link *root,
+                                  uint64_t since_ns)
+{
+    struct hl_evidence now, base;
+    struct hl_evidence_view view;
+    hl_inquiry_evidence(inquiry, root->tid, inquiry->now_ns, &now);
+    take_base(inquiry, root, since_ns, &now, &base);
+    hl_verdict(&base, &now, hl_clock_age(inquiry->clock, base.at_ns, now.at_ns), &view);
+    return view.verdict;
+}
+
+void hl_inquiry_suspect(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since_ns)
+{
+    if (!follow(inquiry, tid, 0))
+        return;
+    const struct hl_link *root = root_of(&inquiry->chain);
+    if (root)
+        judge_root(inquiry, root, since_ns);
+}
+
+/* ---- explaining ------------------------------------------------------------------------- */
+
+static bool sleeps(const struct hl_plat_look *look)
+{
+    return look->state.state == 'S' || look->state.state == 'D';
+}
+
+static void explain_wait(const struct hl_plat_look *look, struct hl_evidence_view *view)
+{
+    view->wait_unknown = !hl_wait_words(look, view->wait);
+    view->channel_unknown = !(look->known & HL_KNOWN(HL_PLAT_CHANNEL));
+    memcpy(view->channel, look->channel, sizeof view->channel);
+    if (look->waits_for != HL_PLAT_FOR_OBJECT || view->wait_unknown)
+        return;
+    memcpy(view->local, look->local, sizeof view->local);
+    view->has_descriptor = look->descriptor >= 0;
+    view->descriptor = view->has_descriptor ? (uint64_t)look->descriptor : 0;
+}
+
+static void explain_holder(const struct hl_inquiry *inquiry, struct hl_evidence_view *view)
+{
+    const struct hl_chain *chain = &inquiry->chain;
+    const struct hl_plat_look *look = &chain->links[0].look;
+    bool is_self = chain->is_cycle && chain->count == 1;
+    bool is_read = look->known & HL_KNOWN(HL_PLAT_HOLDER);
+    if (look->waits_for != HL_PLAT_FOR_MUTEX)
+        return;
+    view->holder_why =
+        is_read ? "not certain beyond doubt" : hl_plat_why(inquiry->plat, HL_PLAT_HOLDER);
+    bool is_known = chain->count > 1 || is_self;
+    view->holder_is = is_known ? HL_HOLDER_KNOWN : HL_HOLDER_UNKNOWN;
+    view->holder.thread.tid = is_known ? chain->links[is_self ? 0 : 1].tid : HL_UNKNOWN;
+}
+
+static void explain_root(struct hl_inquiry *inquiry, uint64_t since_ns,
+                         struct hl_evidence_view *view)
+{
+    const struct hl_link *root = root_of(&inquiry->chain);
+    if (!root)
+        return;
+    view->has_root = true;
+    view->root.thread.tid = root->tid;
+    view->root_verdict = judge_root(inquiry, root, since_ns);
+    if (view->root_verdict != HL_BUSY && sleeps(&root->look))
+        hl_wait_words(&root->look, view->root_wait);
+}
+
+void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since_ns,
+                        struct hl_evidence_view *view)
+{
+    if (view->throttled_ns)
+        view->quota_milli = inquiry->limits->quota_milli;
+    if (!follow(inquiry, tid, 0))
+        return;
+    const struct hl_plat_look *look = &inquiry->chain.links[0].look;
+    memcpy(view->call, look->call, sizeof view->call);
+    if (view->verdict == HL_BUSY || !sleeps(look))
+        return;
+    view->call_unknown = !(look->known & HL_KNOWN(HL_PLAT_SYSCALL));
+    explain_wait(look, view);
+    explain_holder(inquiry, view);
+    explain_root(inquiry, since_ns, view);
+}
+
+/* ---- threads outside any scope ---------------------------------------------------------- */
+
+/* Twice each: what a thread that locks its own mutex again waits for is certain
+ * only at the second look. */
+void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uint64_t self_tid,
+                     uint64_t limit_ns)
+{
+    size_t looks = 0;
+    for (size_t i = 0; i < hl_threads_count(threads) && looks < IDLE_LOOKS; i++) {
+        struct hl_thread_use *use = hl_threads_at(threads, i);
+        struct hl_thread_mark *mark = hl_threads_mark(threads, i);
+        uint64_t idle = hl_clock_age(inquiry->clock, mark->idle_since_ns, inquiry->now_ns);
+        if (use->instrumented || mark->looked_into || idle < limit_ns || use->tid == self_tid)
+            continue;
+        looks++;
+        mark->looked_into =
+            !follow(inquiry, use->tid, use->tid) || inquiry->chain.links[0].waited_ns > 0;
+    }
+}
+
+/* ---- deadlocks ------------------------------------------------------------------------------ */
+
+static bool has_suspect(const struct hl_cycle *cycle, hl_is_stalled *is_stalled, void *context)
+{
+    for (size_t i = 0; i < cycle->count; i++)
+        if (is_stalled(context, cycle->members[i].tid))
+            return true;
+    return cycle->has_idle;
+}
+
+/* Looked for once more, so that what is said is true now. */
+static bool is_still_there(struct hl_inquiry *inquiry, const struct hl_cycle *cycle)
+{
+    follow(inquiry, cycle->members[0].tid, 0);
+    return cycle->seen_ns == inquiry->now_ns;
+}
+
+static void put_members(struct hl_inquiry *inquiry, const struct hl_cycle *cycle,
+                        struct hl_deadlock_member members[HL_CHAIN_LINKS])
+{
+    for (size_t i = 0; i < cycle->count; i++) {
+        struct hl_link link;
+        members[i] = (struct hl_deadlock_member){.thread.tid = cycle->members[i].tid};
+        if (look_into(inquiry, cycle->members[i].tid, &link))
+            hl_wait_words(&link.look, members[i].lock);
+    }
+}
+
+bool hl_inquiry_deadlock(struct hl_inquiry *inquiry, hl_is_stalled *is_stalled, void *context,
+                         struct hl_deadlock_member members[HL_CHAIN_LINKS], size_t *count)
+{
+    struct hl_cycle *cycle;
+    for (size_t i = 0; (cycle = hl_deadlocks_unsaid(&inquiry->deadlocks, i)) != NULL; i++) {
+        bool is_suspect = has_suspect(cycle, is_stalled, context);
+        if (cycle->seen_ns != inquiry->now_ns) {
+            bool is_fresh = inquiry->now_ns - cycle->seen_ns < HL_SIGHTINGS_APART_NS;
+            if (is_fresh || (!is_suspect && cycle->sightings > 1))
+                continue;
+            if (!is_still_there(inquiry, cycle)) {
+                hl_deadlocks_forget(&inquiry->deadlocks, cycle);
+                i--;
+                continue;
+            }
+        }
+        if (!is_suspect || cycle->sightings < 2)
+            continue;
+        put_members(inquiry, cycle, members);
+        *count = cycle->count;
+        hl_deadlocks_say(&inquiry->deadlocks, cycle);
+        return true;
+    }
+    return false;
+}
+
+uint64_t hl_inquiry_due_ns(const struct hl_inquiry *inquiry)
+{
+    uint64_t due = HL_UNKNOWN;
+    const struct hl_cycle *cycle;
+    for (size_t i = 0; (cycle = hl_deadlocks_unsaid(&inquiry->deadlocks, i)) != NULL; i++)
+        if (cycle->sightings < 2 && cycle->seen_ns + AGAIN < due)
+            due = cycle->seen_ns + AGAIN;
+    return due;
+}
