@@ -5,7 +5,7 @@
  * measured in interleaved rounds (A B C, C A B, ...), each case shows the median
  * of its rounds with the quartiles, and goals are ratios of medians.
  *
- * Each part (scope, off, stall, beat, idle) runs in a forked child of
+ * Each part (scope, off, stall, beat, idle, evidence) runs in a forked child of
  * main.c, so that each has a process, and a monitor, of its own. What it finds
  * it prints, and leaves in the report, which lies in shared memory; main.c
  * prints the goals from there and writes the JSON.
@@ -105,5 +105,6 @@ int off_bench(bool quick);
 int stall_bench(bool quick);
 int beat_bench(bool quick);
 int idle_bench(bool quick);
+int evidence_bench(bool quick);
 
 #endif
