@@ -11,6 +11,7 @@
 #define SETS 256
 #define WAYS 4
 #define IDLE_LOOKS 64     /* at one heartbeat */
+#define FRESH 1000000ull  /* a look is not taken twice within this */
 #define AGAIN 10000000ull /* what may be a deadlock is looked at again */
 
 struct hl_case {
@@ -131,13 +132,16 @@ static uint64_t note_wait(struct hl_inquiry *inquiry, uint64_t tid,
 static bool look_into(void *context, uint64_t tid, struct hl_link *link)
 {
     struct hl_inquiry *inquiry = context;
-    struct hl_link *kept = &inquiry->looks[tid % HL_LOOKS_KEPT];
-    if (kept->tid != tid) {
+    size_t place = tid % HL_LOOKS_KEPT;
+    struct hl_link *kept = &inquiry->looks[place];
+    uint64_t now = hl_plat_now_ns();
+    if (kept->tid != tid || now - inquiry->looked_ns[place] > FRESH) {
         kept->tid = 0;
         if (!hl_plat_look(inquiry->plat, tid, &kept->look))
             return false;
         kept->tid = tid;
         kept->waited_ns = note_wait(inquiry, tid, &kept->look.state);
+        inquiry->looked_ns[place] = now;
     }
     *link = *kept;
     return true;

@@ -29,6 +29,7 @@ struct hl_inquiry {
     uint64_t throttled_ns;
     struct hl_chain chain;
     struct hl_link looks[HL_LOOKS_KEPT]; /* of this wake-up, by tid */
+    uint64_t looked_ns[HL_LOOKS_KEPT];
 };
 
 void hl_inquiry_init(struct hl_inquiry *inquiry, struct hl_plat *plat, const struct hl_clock *clock,
