@@ -14,7 +14,6 @@
 #define LIMITS_AGE (60 * SECOND) /* cores and memory limit are read again after this */
 #define LOOKS_PER_LIMIT 4
 #define MISSES_UNTIL_GONE 2
-#define LESSON (MILLISECOND / 10) /* between two steps of hl_plat_learn */
 
 struct missing {
     uint64_t tid;
@@ -367,31 +366,16 @@ static void plan(struct hl_session *session, uint64_t now)
     session->planned_ns = earlier(session->planned_ns, hl_inquiry_due_ns(&session->inquiry));
 }
 
-/* The end of the sleep; sets *woken. */
-static uint64_t sleep_until(struct hl_session *session, uint64_t until_ns, bool *woken)
-{
-    uint64_t now = hl_plat_now_ns();
-    struct hl_plat_wait wait;
-    hl_plat_wait(session->plat, until_ns > now ? until_ns - now : 0, &wait);
-    account(session, &wait);
-    *woken = wait.woken;
-    return wait.ended_ns;
-}
-
-/* Lessons take a few milliseconds in all, and nobody waits for them. */
 static uint64_t wait(struct hl_session *session)
 {
     uint64_t now = hl_plat_now_ns();
-    bool woken = false;
+    uint64_t timeout = session->planned_ns > now ? session->planned_ns - now : 0;
+    struct hl_plat_wait wait;
     hl_wake_planned(session->planned_ns);
-    while (session->learns && !woken && now + LESSON < session->planned_ns) {
-        now = sleep_until(session, now + LESSON, &woken);
-        session->learns = hl_plat_learn(session->plat);
-    }
-    if (!woken)
-        now = sleep_until(session, session->planned_ns, &woken);
+    hl_plat_wait(session->plat, timeout, &wait);
     hl_wake_planned(HL_WAKE_AWAKE);
-    return now;
+    account(session, &wait);
+    return wait.ended_ns;
 }
 
 /* The last turn looks as well: what ended a moment ago has a line to come. */
@@ -414,7 +398,6 @@ bool hl_session_turn(struct hl_session *session)
 void hl_session_begin(struct hl_session *session)
 {
     session->tid = hl_plat_thread_id();
-    session->learns = hl_plat_learn(session->plat);
     hl_say_start(session);
     hl_say_bad_values(session);
     hl_say_refusals(session);

@@ -40,7 +40,6 @@ struct hl_session {
     struct hl_progress progress;
     struct hl_stalls stalls;
     struct hl_inquiry inquiry;
-    bool learns; /* what locks look like, between the first looks */
     struct hl_threads threads;
     struct hl_picture picture;
     struct hl_array busy;    /* struct hl_busy_event */
