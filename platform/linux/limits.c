@@ -6,6 +6,9 @@
  * hierarchies that matter, and the smallest counts. /proc/self/cgroup says where
  * the process stands, mountinfo where that can be seen: in a container the mount
  * shows only a part of the tree, its root.
+ *
+ * Where the smallest quota was found is remembered: the group beside it counts
+ * for how long it kept threads off their cores.
  */
 #define _GNU_SOURCE
 #include "plat.h"
@@ -21,7 +24,7 @@
 enum { UNIFIED, CPU_V1, MEMORY_V1, GROUPS };
 
 struct smallest {
-    uint64_t cores_milli, memory_bytes; /* UINT64_MAX = no limit */
+    uint64_t quota_milli, memory_bytes; /* UINT64_MAX = no limit */
 };
 
 /* ---- affinity ------------------------------------------------------------- */
@@ -193,12 +196,18 @@ static bool number_in(struct hl_plat *plat, const char *directory, const char *f
     return size > 0 && hl_plat_parse_number(text, (size_t)size, number);
 }
 
-static void add_quota(struct smallest *smallest, uint64_t quota, uint64_t period)
+static void add_quota(struct hl_plat *plat, const char *directory, uint64_t quota, uint64_t period,
+                      struct smallest *smallest)
 {
     if (period == 0 || quota > UINT64_MAX / 1000)
         return;
     uint64_t milli = quota * 1000 / period;
-    lower(&smallest->cores_milli, milli > 0 ? milli : 1);
+    if (milli >= smallest->quota_milli)
+        return;
+    smallest->quota_milli = milli > 0 ? milli : 1;
+    int length = snprintf(plat->throttled, sizeof plat->throttled, "%s/cpu.stat", directory);
+    if (length < 0 || (size_t)length >= sizeof plat->throttled)
+        plat->throttled[0] = 0;
 }
 
 static void read_unified(struct hl_plat *plat, const char *directory, struct smallest *smallest)
@@ -208,7 +217,7 @@ static void read_unified(struct hl_plat *plat, const char *directory, struct sma
     ssize_t size = read_in(plat, directory, "cpu.max", text, sizeof text);
 
     if (size > 0 && hl_plat_parse_cpu_max(text, (size_t)size, &quota, &period))
-        add_quota(smallest, quota, period);
+        add_quota(plat, directory, quota, period, smallest);
     if (number_in(plat, directory, "memory.max", &bytes))
         lower(&smallest->memory_bytes, bytes);
 }
@@ -219,7 +228,7 @@ static void read_cpu_v1(struct hl_plat *plat, const char *directory, struct smal
 
     if (number_in(plat, directory, "cpu.cfs_quota_us", &quota) &&
         number_in(plat, directory, "cpu.cfs_period_us", &period))
-        add_quota(smallest, quota, period);
+        add_quota(plat, directory, quota, period, smallest);
 }
 
 static void read_memory_v1(struct hl_plat *plat, const char *directory, struct smallest *smallest)
@@ -252,20 +261,42 @@ void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits)
     uint64_t cores;
 
     *limits = (struct hl_plat_limits){0};
+    plat->throttled[0] = 0;
+    hl_plat_miss_because(plat, HL_PLAT_THROTTLED, "there is no CPU quota");
     find_groups(plat);
     climb(plat, &plat->groups[UNIFIED], read_unified, &smallest);
     climb(plat, &plat->groups[CPU_V1], read_cpu_v1, &smallest);
     climb(plat, &plat->groups[MEMORY_V1], read_memory_v1, &smallest);
     if (smallest.memory_bytes != UINT64_MAX)
         limits->memory_bytes = smallest.memory_bytes;
+    if (smallest.quota_milli <= UINT32_MAX)
+        limits->quota_milli = (uint32_t)smallest.quota_milli;
 
     int error = count_cores(plat, &cores);
     if (error) {
         hl_plat_miss(plat, HL_PLAT_CORES, error);
     } else {
-        lower(&smallest.cores_milli, cores * 1000);
-        limits->cores_milli = (uint32_t)smallest.cores_milli;
+        cores *= 1000;
+        lower(&cores, smallest.quota_milli);
+        limits->cores_milli = (uint32_t)cores;
         limits->known = HL_KNOWN(HL_PLAT_CORES);
     }
     errno = saved;
+}
+
+bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns)
+{
+    int saved = errno;
+    char text[1024];
+
+    if (plat->throttled[0] == 0)
+        return false; /* hl_plat_limits said why */
+    ssize_t size = hl_plat_read_file(plat, AT_FDCWD, plat->throttled, text, sizeof text);
+    bool known = size >= 0 && hl_plat_parse_throttled(text, (size_t)size, throttled_ns);
+    if (size < 0)
+        hl_plat_miss(plat, HL_PLAT_THROTTLED, (int)-size);
+    else if (!known)
+        hl_plat_miss_because(plat, HL_PLAT_THROTTLED, "this kernel does not offer it");
+    errno = saved;
+    return known;
 }

@@ -92,6 +92,37 @@ bool hl_plat_piece_is(struct hl_plat_piece piece, const char *text)
     return piece.size == strlen(text) && memcmp(piece.text, text, piece.size) == 0;
 }
 
+static bool is_inside_character(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+void hl_plat_shorten(struct hl_plat_piece whole, char *text, size_t capacity)
+{
+    static const char gap[] = "\xE2\x80\xA6"; /* an ellipsis */
+    size_t size = whole.size, gap_size = sizeof gap - 1;
+
+    if (capacity == 0)
+        return;
+    if (size >= capacity && capacity <= gap_size)
+        size = 0;
+    if (size < capacity) {
+        if (size > 0)
+            memcpy(text, whole.text, size);
+        text[size] = 0;
+        return;
+    }
+    size_t head = (capacity - 1 - gap_size) / 2, tail = size - (capacity - 1 - gap_size - head);
+    for (int i = 0; i < 3 && head > 0 && is_inside_character(whole.text[head]); i++)
+        head--;
+    for (int i = 0; i < 3 && tail < size && is_inside_character(whole.text[tail]); i++)
+        tail++;
+    memcpy(text, whole.text, head);
+    memcpy(text + head, gap, gap_size);
+    memcpy(text + head + gap_size, whole.text + tail, size - tail);
+    text[head + gap_size + size - tail] = 0;
+}
+
 bool hl_plat_piece_lists(struct hl_plat_piece piece, const char *word)
 {
     struct cursor cursor = over(piece.text, piece.size);
@@ -189,6 +220,86 @@ bool hl_plat_parse_schedstat(const char *text, size_t size, struct hl_plat_sched
            take_number(&cursor, 10, &schedstat->switches);
 }
 
+static bool take_hex(struct cursor *cursor, uint64_t *number)
+{
+    return take_byte(cursor, ' ') && take_byte(cursor, '0') && take_byte(cursor, 'x') &&
+           take_number(cursor, 16, number);
+}
+
+bool hl_plat_parse_syscall(const char *text, size_t size, struct hl_plat_call *call)
+{
+    struct cursor cursor = over(text, size);
+
+    *call = (struct hl_plat_call){0};
+    if (hl_plat_piece_is((struct hl_plat_piece){text, size}, "running\n")) {
+        call->is_running = true;
+        return true;
+    }
+    bool is_outside = take_byte(&cursor, '-');
+    if (!take_number(&cursor, 10, &call->number) || (is_outside && call->number != 1))
+        return false;
+    call->is_in_call = !is_outside;
+    for (int i = 0; i < 6 && call->is_in_call; i++)
+        if (!take_hex(&cursor, &call->arguments[i]))
+            return false;
+    return take_hex(&cursor, &call->sp) && take_hex(&cursor, &call->pc) && take_byte(&cursor, '\n');
+}
+
+bool hl_plat_parse_watched(const char *line, size_t size, uint64_t *descriptor)
+{
+    *descriptor = labelled_number((struct hl_plat_piece){line, size}, "tfd:");
+    return *descriptor != HL_PLAT_UNKNOWN;
+}
+
+static bool starts_with(struct hl_plat_piece piece, const char *text)
+{
+    return piece.size >= strlen(text) && memcmp(piece.text, text, strlen(text)) == 0;
+}
+
+static struct hl_plat_piece without(struct hl_plat_piece piece, const char *start)
+{
+    return (struct hl_plat_piece){piece.text + strlen(start), piece.size - strlen(start)};
+}
+
+static bool is_terminal(struct hl_plat_piece path)
+{
+    static const char slaves[] = "/dev/pts/"; /* beside them is their master, /dev/pts/ptmx */
+
+    if (starts_with(path, slaves))
+        return path.size > strlen(slaves) && digit_of(path.text[strlen(slaves)]) < 10;
+    return starts_with(path, "/dev/tty") || hl_plat_piece_is(path, "/dev/console");
+}
+
+/* "anon_inode:[eventfd]", and without brackets for some. */
+static struct hl_plat_piece nameless(struct hl_plat_piece link)
+{
+    struct hl_plat_piece name = without(link, "anon_inode:");
+
+    if (name.size > 2 && name.text[0] == '[' && name.text[name.size - 1] == ']')
+        name = (struct hl_plat_piece){name.text + 1, name.size - 2};
+    if (hl_plat_piece_is(name, "eventpoll"))
+        name = (struct hl_plat_piece){"epoll", strlen("epoll")};
+    return name;
+}
+
+enum hl_plat_link hl_plat_parse_link(const char *link, size_t size, struct hl_plat_piece *name)
+{
+    struct cursor cursor = over(link, size);
+
+    *name = (struct hl_plat_piece){cursor.at, size};
+    if (size > 0 && link[0] == '/')
+        return is_terminal(*name) ? HL_PLAT_LINK_TERMINAL : HL_PLAT_LINK_PATH;
+    if (starts_with(*name, "socket:[")) {
+        name->size = 0;
+        return HL_PLAT_LINK_SOCKET;
+    }
+    if (starts_with(*name, "anon_inode:"))
+        *name = nameless(*name);
+    else
+        take_until(&cursor, ':', name); /* "pipe:[123]" */
+    return HL_PLAT_LINK_NAMED;
+}
+
 bool hl_plat_parse_io(const char *text, size_t size, uint64_t *read_bytes, uint64_t *written_bytes)
 {
     struct cursor cursor = over(text, size);
@@ -269,6 +380,23 @@ bool hl_plat_parse_cpu_max(const char *text, size_t size, uint64_t *quota, uint6
 
     return take_number(&cursor, 10, quota) && take_byte(&cursor, ' ') &&
            take_number(&cursor, 10, period) && *period > 0;
+}
+
+bool hl_plat_parse_throttled(const char *text, size_t size, uint64_t *throttled_ns)
+{
+    struct cursor cursor = over(text, size);
+    struct hl_plat_piece line;
+    uint64_t us = HL_PLAT_UNKNOWN, ns = HL_PLAT_UNKNOWN;
+
+    while (take_until(&cursor, '\n', &line)) {
+        line.size++;
+        fill(&us, labelled_number(line, "throttled_usec "));
+        fill(&ns, labelled_number(line, "throttled_time "));
+    }
+    if (ns == HL_PLAT_UNKNOWN && us < HL_PLAT_UNKNOWN / 1000)
+        ns = us * 1000;
+    *throttled_ns = ns;
+    return ns != HL_PLAT_UNKNOWN;
 }
 
 bool hl_plat_parse_number(const char *text, size_t size, uint64_t *number)

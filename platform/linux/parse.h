@@ -22,6 +22,9 @@ struct hl_plat_piece {
 };
 
 bool hl_plat_piece_is(struct hl_plat_piece piece, const char *text);
+/* Copies the bytes, terminated; what does not fit is cut out of the middle and
+ * "…" stands for it, never inside a character of UTF-8. */
+void hl_plat_shorten(struct hl_plat_piece whole, char *text, size_t capacity);
 /* True when `word` is one of the comma-separated words. */
 bool hl_plat_piece_lists(struct hl_plat_piece piece, const char *word);
 
@@ -49,6 +52,19 @@ struct hl_plat_call {
 };
 bool hl_plat_parse_syscall(const char *text, size_t size, struct hl_plat_call *call);
 
+/* One line of /proc/PID/fdinfo/N of an epoll: a descriptor in its set. false: another line. */
+bool hl_plat_parse_watched(const char *line, size_t size, uint64_t *descriptor);
+
+/* What a link in /proc/PID/fd leads to. */
+enum hl_plat_link {
+    HL_PLAT_LINK_NAMED, /* nothing with a path; its name says all: "pipe", "eventfd" */
+    HL_PLAT_LINK_SOCKET,
+    HL_PLAT_LINK_TERMINAL,
+    HL_PLAT_LINK_PATH
+};
+/* The name is a piece of the link or a constant, and empty for a socket. */
+enum hl_plat_link hl_plat_parse_link(const char *link, size_t size, struct hl_plat_piece *name);
+
 /* /proc/PID/io */
 bool hl_plat_parse_io(const char *text, size_t size, uint64_t *read_bytes, uint64_t *written_bytes);
 
@@ -69,6 +85,8 @@ bool hl_plat_unescape(struct hl_plat_piece escaped, char *text, size_t capacity)
 
 /* cpu.max of cgroup v2. false: no quota, or not understood. */
 bool hl_plat_parse_cpu_max(const char *text, size_t size, uint64_t *quota, uint64_t *period);
+/* cpu.stat of cgroup v1 and v2. false: it does not count throttled time, or is not understood. */
+bool hl_plat_parse_throttled(const char *text, size_t size, uint64_t *throttled_ns);
 /* A file that is one number: memory.max, cpu.cfs_quota_us. false for "max", "-1" and nonsense. */
 bool hl_plat_parse_number(const char *text, size_t size, uint64_t *number);
 

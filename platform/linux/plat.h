@@ -51,6 +51,7 @@ struct hl_plat {
         char directory[2 * PATH_MAX];
         size_t top; /* length of the mount point in `directory`; 0 = not mounted */
     } groups[3];
+    char throttled[2 * PATH_MAX]; /* the file that counts what the quota took; "" = no quota */
 };
 
 /* ---- descriptor.c ------------------------------------------------------- */
@@ -87,6 +88,34 @@ void hl_plat_miss(struct hl_plat *plat, enum hl_plat_key key, int error);
 void hl_plat_miss_because(struct hl_plat *plat, enum hl_plat_key key, const char *text);
 extern const char hl_plat_not_understood[];
 
+/* ---- state.c ------------------------------------------------------------- */
+
+/* Where the files of the threads are, for the calls that take a directory and a
+ * path: `path` becomes TID/FILE or the whole of it. The directory, or a negative errno. */
+#define HL_PLAT_THREAD_PATH_BYTES 96
+int hl_plat_thread_path(struct hl_plat *plat, uint64_t tid, const char *file,
+                        char path[HL_PLAT_THREAD_PATH_BYTES]);
+/* Bytes read from task/TID/FILE, or a negative errno; the latter is then noted
+ * with hl_plat_miss_of_thread. */
+ssize_t hl_plat_read_of_thread(struct hl_plat *plat, uint64_t tid, const char *file, char *text,
+                               size_t capacity);
+void hl_plat_miss_of_thread(struct hl_plat *plat, enum hl_plat_key key, ssize_t error);
+/* Only what is counted: times_known and what depends on it. */
+void hl_plat_thread_times(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state);
+
+/* ---- object.c ------------------------------------------------------------ */
+
+/* What a descriptor of a thread leads to, as text; for a socket with a peer also
+ * its own address. may_ask: sockets and pipes may be asked, which takes their
+ * locks. 0 or a negative errno, -ENOENT: it is closed. Uses plat->path. */
+int hl_plat_object(struct hl_plat *plat, uint64_t tid, int64_t descriptor, bool may_ask, char *text,
+                   size_t capacity, char local[HL_PLAT_ADDRESS_BYTES]);
+/* The own address of what is a socket, else "". */
+void hl_plat_own_address(struct hl_plat *plat, uint64_t tid, int64_t descriptor,
+                         char local[HL_PLAT_ADDRESS_BYTES]);
+/* "10.0.0.2:5432", "[::1]:80", "/run/x.sock", "@abstract"; the family where it has no name. */
+void hl_plat_write_address(const void *address, size_t size, char *text, size_t capacity);
+
 /* ---- peek.c, look.c, futex.c --------------------------------------------- */
 
 /* Copies memory of our own process that may be gone: 0, or a negative errno
@@ -100,6 +129,9 @@ void hl_plat_look_at_futex(struct hl_plat *plat, const struct hl_plat_call *call
                            struct hl_plat_look *look);
 
 /* ---- process.c, threads.c, wait.c --------------------------------------- */
+
+/* The kernel's ticks since boot in nanoseconds, HL_PLAT_UNKNOWN where that is not possible. */
+uint64_t hl_plat_ticks_to_ns(uint64_t ticks);
 
 struct hl_plat_status;
 /* Reads /proc/thread-self/status. 0 or a negative errno. */

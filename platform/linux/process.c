@@ -124,8 +124,7 @@ static void add_io(struct hl_plat *plat, struct hl_plat_process *process)
     process->known |= HL_KNOWN(HL_PLAT_IO);
 }
 
-/* Ticks since boot in nanoseconds, HL_PLAT_UNKNOWN where that is not possible. */
-static uint64_t ticks_to_ns(uint64_t ticks)
+uint64_t hl_plat_ticks_to_ns(uint64_t ticks)
 {
     long per_second = sysconf(_SC_CLK_TCK);
     uint64_t rate = per_second > 0 ? (uint64_t)per_second : 0;
@@ -147,7 +146,7 @@ static bool find_start(struct hl_plat *plat)
         return false;
     }
     hl_plat_parse_stat(text, (size_t)size, &state, &ticks);
-    uint64_t start = ticks == HL_PLAT_UNKNOWN ? HL_PLAT_UNKNOWN : ticks_to_ns(ticks);
+    uint64_t start = ticks == HL_PLAT_UNKNOWN ? HL_PLAT_UNKNOWN : hl_plat_ticks_to_ns(ticks);
     if (start == HL_PLAT_UNKNOWN) {
         hl_plat_miss_because(plat, HL_PLAT_START, hl_plat_not_understood);
         return false;

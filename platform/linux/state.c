@@ -12,24 +12,34 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
+#include <time.h>
 
-/* Bytes read from task/TID/FILE, or a negative errno. */
-static ssize_t read_of_thread(struct hl_plat *plat, uint64_t tid, const char *file, char *text,
-                              size_t capacity)
+int hl_plat_thread_path(struct hl_plat *plat, uint64_t tid, const char *file,
+                        char path[HL_PLAT_THREAD_PATH_BYTES])
 {
-    char path[48];
     int directory = hl_plat_task_directory(plat);
+    bool is_kept = directory >= 0;
 
-    snprintf(path, sizeof path, "/proc/self/task/%" PRIu64 "/%s", tid, file);
     if (directory == -EXDEV)
         return directory;
-    if (directory < 0) /* none could be kept; the whole path may still do */
-        return hl_plat_read_file(plat, AT_FDCWD, path, text, capacity);
-    return hl_plat_read_file(plat, directory, path + strlen("/proc/self/task/"), text, capacity);
+    /* none could be kept: the whole path may still do */
+    snprintf(path, HL_PLAT_THREAD_PATH_BYTES, "%s%" PRIu64 "/%s", is_kept ? "" : "/proc/self/task/",
+             tid, file);
+    return is_kept ? directory : AT_FDCWD;
 }
 
-static void miss(struct hl_plat *plat, enum hl_plat_key key, ssize_t error)
+ssize_t hl_plat_read_of_thread(struct hl_plat *plat, uint64_t tid, const char *file, char *text,
+                               size_t capacity)
+{
+    char path[HL_PLAT_THREAD_PATH_BYTES];
+    int directory = hl_plat_thread_path(plat, tid, file, path);
+
+    if (directory == -EXDEV)
+        return directory;
+    return hl_plat_read_file(plat, directory, path, text, capacity);
+}
+
+void hl_plat_miss_of_thread(struct hl_plat *plat, enum hl_plat_key key, ssize_t error)
 {
     if (error == -EXDEV)
         hl_plat_miss_because(plat, key, "/proc belongs to another container");
@@ -42,10 +52,10 @@ static void miss(struct hl_plat *plat, enum hl_plat_key key, ssize_t error)
 bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES])
 {
     int saved = errno;
-    ssize_t size = read_of_thread(plat, tid, "comm", name, HL_PLAT_NAME_BYTES - 1);
+    ssize_t size = hl_plat_read_of_thread(plat, tid, "comm", name, HL_PLAT_NAME_BYTES - 1);
 
     if (size < 0) {
-        miss(plat, HL_PLAT_THREAD_NAME, size);
+        hl_plat_miss_of_thread(plat, HL_PLAT_THREAD_NAME, size);
         size = 0;
         name[0] = 0;
         errno = saved;
@@ -69,14 +79,14 @@ static bool kernel_counts(struct hl_plat *plat)
     return size > 0 && hl_plat_parse_schedstat(text, (size_t)size, &own) && own.switches > 0;
 }
 
-static void add_times(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state)
+void hl_plat_thread_times(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state)
 {
     char text[96];
     struct hl_plat_schedstat times;
-    ssize_t size = read_of_thread(plat, tid, "schedstat", text, sizeof text);
+    ssize_t size = hl_plat_read_of_thread(plat, tid, "schedstat", text, sizeof text);
 
     if (size < 0) {
-        miss(plat, HL_PLAT_THREAD_STATE, size);
+        hl_plat_miss_of_thread(plat, HL_PLAT_THREAD_STATE, size);
         return;
     }
     if (!hl_plat_parse_schedstat(text, (size_t)size, &times)) {
@@ -93,19 +103,32 @@ static void add_times(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_
     state->switches = times.switches;
 }
 
+/* At least so old: the kernel rounds the start down to a tick. 0 = cannot be told. */
+static uint64_t age_of(uint64_t start_ticks)
+{
+    struct timespec now;
+    uint64_t latest = start_ticks < UINT64_MAX ? hl_plat_ticks_to_ns(start_ticks + 1) : UINT64_MAX;
+
+    if (clock_gettime(CLOCK_BOOTTIME, &now) != 0)
+        return 0;
+    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return now_ns > latest ? now_ns - latest : 0; /* a restored container may start in the future */
+}
+
 static bool add_stat(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state)
 {
     char text[1024];
     uint64_t start;
-    ssize_t size = read_of_thread(plat, tid, "stat", text, sizeof text);
+    ssize_t size = hl_plat_read_of_thread(plat, tid, "stat", text, sizeof text);
 
     if (size < 0) {
-        miss(plat, HL_PLAT_THREAD_STATE, size);
+        hl_plat_miss_of_thread(plat, HL_PLAT_THREAD_STATE, size);
         return false;
     }
     hl_plat_parse_stat(text, (size_t)size, &state->state, &start);
     state->start_known = start != HL_PLAT_UNKNOWN;
     state->start = state->start_known ? start : 0;
+    state->age_ns = state->start_known ? age_of(start) : 0;
     if (!state->start_known)
         hl_plat_miss_because(plat, HL_PLAT_THREAD_STATE, hl_plat_not_understood);
     return state->state != 0 || state->start_known;
@@ -118,7 +141,7 @@ bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
     *state = (struct hl_plat_thread_state){0};
     bool known = add_stat(plat, tid, state);
     if (known)
-        add_times(plat, tid, state);
+        hl_plat_thread_times(plat, tid, state);
     errno = saved;
     return known;
 }

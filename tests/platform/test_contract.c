@@ -241,6 +241,55 @@ Test(rules, there_is_always_a_reason)
     hl_plat_close(plat);
 }
 
+Test(rules, a_look_at_what_is_no_thread_shows_nothing)
+{
+    static const uint64_t numbers[] = {0, UINT32_MAX, (uint64_t)1 << 32, UINT64_MAX};
+    struct hl_plat *plat = hl_plat_open();
+    struct hl_plat_look look;
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        memset(&look, 0xff, sizeof look);
+        cr_assert_not(hl_plat_look(plat, numbers[i], &look));
+        cr_assert_eq(look.known, 0);
+        cr_assert_eq(look.waits_for, HL_PLAT_FOR_UNKNOWN);
+        cr_assert_eq(look.descriptor, -1);
+        cr_assert_not(look.steady);
+        for (int key = HL_PLAT_SYSCALL; key <= HL_PLAT_HOLDER; key++)
+            cr_assert_str_neq(hl_plat_why(plat, (enum hl_plat_key)key), "not asked for yet");
+    }
+    hl_plat_close(plat);
+}
+
+Test(rules, a_look_at_oneself_sees_all_or_nothing)
+{
+    struct hl_plat *plat = hl_plat_open();
+    struct hl_plat_look look;
+
+    if (hl_plat_look(plat, hl_plat_thread_id(), &look)) {
+        cr_assert_neq(look.state.state, 0);
+        cr_assert_not(look.steady, "it is looking");
+    } else {
+        cr_assert_eq(look.known, 0);
+        cr_assert_eq(look.state.state, 0);
+    }
+    hl_plat_close(plat);
+}
+
+Test(rules, without_a_quota_nothing_is_throttled)
+{
+    struct hl_plat *plat = hl_plat_open();
+    struct hl_plat_limits limits;
+    uint64_t throttled_ns;
+
+    cr_assert_not(hl_plat_throttled(plat, &throttled_ns), "no quota was looked for yet");
+    hl_plat_limits(plat, &limits);
+    if (limits.quota_milli == 0) {
+        cr_assert_not(hl_plat_throttled(plat, &throttled_ns));
+        cr_assert_str_neq(hl_plat_why(plat, HL_PLAT_THROTTLED), "not asked for yet");
+    }
+    hl_plat_close(plat);
+}
+
 #define KEEPS_ERRNO(call)                                \
     do {                                                 \
         errno = 77;                                      \
@@ -256,9 +305,10 @@ Test(rules, no_function_changes_errno)
     struct hl_plat_limits limits;
     struct hl_plat_thread threads[4];
     struct hl_plat_thread_state state;
+    struct hl_plat_look look;
     struct hl_plat_log log;
     char name[HL_PLAT_NAME_BYTES];
-    uint64_t cpu_ns, self = hl_plat_thread_id();
+    uint64_t cpu_ns, throttled_ns, self = hl_plat_thread_id();
     uintptr_t low, high;
     size_t total;
     atomic_bool told = false;
@@ -297,6 +347,9 @@ Test(rules, no_function_changes_errno)
     KEEPS_ERRNO(hl_plat_thread_cpu(plat, 1u << 31, &cpu_ns));
     KEEPS_ERRNO(hl_plat_thread_name(plat, 1u << 31, name));
     KEEPS_ERRNO(hl_plat_thread_state(plat, 1u << 31, &state));
+    KEEPS_ERRNO(hl_plat_look(plat, self, &look));
+    KEEPS_ERRNO(hl_plat_look(plat, 1u << 31, &look));
+    KEEPS_ERRNO(hl_plat_throttled(plat, &throttled_ns));
     KEEPS_ERRNO(hl_plat_log_open_descriptor(&log, -1));
     KEEPS_ERRNO(hl_plat_log_write(&log, "x", 1));
     KEEPS_ERRNO(hl_plat_log_close(&log));

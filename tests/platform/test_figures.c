@@ -327,19 +327,32 @@ static bool write_file(const char *folder, const char *name, const char *text)
 
 static char group[256];
 
+struct limited {
+    struct hl_plat_limits limits;
+    bool has_throttled;
+    uint64_t throttled_before_ns, throttled_ns;
+};
+
 static void limits_in_group(void *shared)
 {
+    struct limited *limited = shared;
+    struct hl_plat *plat = hl_plat_open();
     char inner[300], pid[16];
 
     snprintf(inner, sizeof inner, "%s/inner", group);
     snprintf(pid, sizeof pid, "%ld", (long)getpid());
-    if (write_file(inner, "cgroup.procs", pid))
-        hl_plat_limits(hl_plat_open(), shared);
+    if (!write_file(inner, "cgroup.procs", pid))
+        return;
+    hl_plat_limits(plat, &limited->limits);
+    hl_plat_throttled(plat, &limited->throttled_before_ns);
+    if (limited->limits.quota_milli > 0)
+        burn(150 * MS);
+    limited->has_throttled = hl_plat_throttled(plat, &limited->throttled_ns);
 }
 
 /* Limits the outer of two groups and runs a child in the inner one. false: not allowed. */
 static bool ask_in_group(const char *where, const char *file, const char *text,
-                         struct hl_plat_limits *limits)
+                         struct limited *limited)
 {
     char inner[300];
 
@@ -347,7 +360,7 @@ static bool ask_in_group(const char *where, const char *file, const char *text,
     snprintf(inner, sizeof inner, "%s/inner", group);
     bool made = mkdir(group, 0700) == 0 && write_file(group, file, text) && mkdir(inner, 0700) == 0;
     if (made)
-        in_child(limits_in_group, limits);
+        in_child(limits_in_group, limited);
     rmdir(inner);
     rmdir(group);
     return made;
@@ -355,25 +368,30 @@ static bool ask_in_group(const char *where, const char *file, const char *text,
 
 Test(limits, a_cpu_quota_on_a_parent_group_counts)
 {
-    struct hl_plat_limits *limits = hl_plat_map_shared(sizeof *limits);
+    struct limited *limited = hl_plat_map_shared(sizeof *limited);
 
     ONLY_ON_LINUX("about cgroups");
-    if (!ask_in_group("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "30000", limits) &&
-        !ask_in_group("/sys/fs/cgroup", "cpu.max", "30000 100000", limits))
+    if (!ask_in_group("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "30000", limited) &&
+        !ask_in_group("/sys/fs/cgroup", "cpu.max", "30000 100000", limited))
         cr_skip("groups cannot be made here");
-    cr_assert_eq(limits->known, HL_KNOWN(HL_PLAT_CORES));
-    cr_assert_eq(limits->cores_milli, 300);
+    cr_assert_eq(limited->limits.known, HL_KNOWN(HL_PLAT_CORES));
+    cr_assert_eq(limited->limits.cores_milli, 300);
+    cr_assert_eq(limited->limits.quota_milli, 300);
+    cr_assert(limited->has_throttled);
+    /* 150 ms at 30 ms in each 100 ms */
+    cr_assert_gt(limited->throttled_ns - limited->throttled_before_ns, 100 * MS);
+    cr_assert_lt(limited->throttled_ns - limited->throttled_before_ns, 5 * S);
 }
 
 Test(limits, a_memory_limit_on_a_parent_group_counts)
 {
-    struct hl_plat_limits *limits = hl_plat_map_shared(sizeof *limits);
+    struct limited *limited = hl_plat_map_shared(sizeof *limited);
 
     ONLY_ON_LINUX("about cgroups");
-    if (!ask_in_group("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "67108864", limits) &&
-        !ask_in_group("/sys/fs/cgroup", "memory.max", "67108864", limits))
+    if (!ask_in_group("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "67108864", limited) &&
+        !ask_in_group("/sys/fs/cgroup", "memory.max", "67108864", limited))
         cr_skip("groups cannot be made here");
-    cr_assert_eq(limits->memory_bytes, 67108864);
+    cr_assert_eq(limited->limits.memory_bytes, 67108864);
 }
 
 /* ---- threads ----------------------------------------------------------------------------- */

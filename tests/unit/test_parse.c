@@ -335,6 +335,180 @@ Test(parse_limits, quotas_and_numbers)
     cr_assert_not(hl_plat_parse_number("", 0, &number));
 }
 
+static bool throttled_of(const char *bytes, uint64_t *ns)
+{
+    struct text text = exactly(bytes, strlen(bytes));
+    bool read = hl_plat_parse_throttled(text.bytes, text.size, ns);
+
+    free(text.bytes);
+    return read;
+}
+
+Test(parse_limits, throttled_time_of_both_versions)
+{
+    uint64_t ns;
+
+    cr_assert(throttled_of("nr_periods 9\nnr_throttled 2\nthrottled_time 123456789\n", &ns));
+    cr_assert_eq(ns, 123456789);
+    cr_assert(throttled_of("usage_usec 1\nnr_throttled 2\nthrottled_usec 77\nnr_bursts 0\n", &ns));
+    cr_assert_eq(ns, 77000);
+    cr_assert(throttled_of("throttled_usec 0\n", &ns) && ns == 0);
+    cr_assert_not(throttled_of("", &ns));
+    cr_assert_not(throttled_of("usage_usec 1\nuser_usec 2\n", &ns));
+    cr_assert_not(throttled_of("throttled_usec 7", &ns), "perhaps cut short");
+    cr_assert_not(throttled_of("throttled_usec -7\n", &ns));
+    cr_assert_not(throttled_of("throttled_usecs 7\n", &ns));
+    cr_assert_not(throttled_of("throttled_usec 18446744073709551\n", &ns), "does not fit");
+    cr_assert_not(throttled_of("throttled_time 18446744073709551616\n", &ns));
+}
+
+/* ---- what a thread does --------------------------------------------------------- */
+
+static bool call_of(const char *bytes, struct hl_plat_call *call)
+{
+    struct text text = exactly(bytes, strlen(bytes));
+    bool read = hl_plat_parse_syscall(text.bytes, text.size, call);
+
+    free(text.bytes);
+    return read;
+}
+
+Test(parse_syscall, reads_what_a_kernel_writes)
+{
+    struct hl_plat_call call;
+
+    cr_assert(call_of("running\n", &call));
+    cr_assert(call.is_running && !call.is_in_call);
+    cr_assert(call_of("-1 0x7ffd12 0xffffffffffffffff\n", &call));
+    cr_assert(!call.is_running && !call.is_in_call);
+    cr_assert(call.sp == 0x7ffd12 && call.pc == UINT64_MAX);
+    cr_assert(call_of("202 0x1 0x80 0x2 0x0 0x0 0xffffffffffffffff 0x7f00 0x7f01\n", &call));
+    cr_assert(call.is_in_call && !call.is_running);
+    cr_assert_eq(call.number, 202);
+    cr_assert(call.arguments[0] == 1 && call.arguments[1] == 0x80 && call.arguments[2] == 2);
+    cr_assert(call.arguments[4] == 0 && call.arguments[5] == UINT64_MAX);
+    cr_assert(call.sp == 0x7f00 && call.pc == 0x7f01);
+    cr_assert(call_of("0 0x3 0x0 0x0 0x0 0x0 0x0 0x7f00 0x7f01\n", &call));
+    cr_assert(call.is_in_call && call.number == 0);
+}
+
+Test(parse_syscall, refuses_what_is_none)
+{
+    static const char *const texts[] = {
+        "",
+        "\n",
+        "running",
+        "running ",
+        "-1\n",
+        "-1 0x1\n",
+        "-1 0x1 0x2",
+        "-2 0x1 0x2\n",
+        "--1 0x1 0x2\n",
+        "-1 0x1 0x2 0x3\n",
+        "0\n",
+        "0 0x3 0x0 0x0 0x0 0x0 0x0 0x7f00\n",
+        "0 0x3 0x0 0x0 0x0 0x0 0x0 0x7f00 0x7f01",
+        "0 0x3 0x0 0x0 0x0 0x0 0x0 0x7f00 0x7f01 0x1\n",
+        "0 3 0x0 0x0 0x0 0x0 0x0 0x7f00 0x7f01\n",
+        "0 0x3 0x0 0x0 0x0 0x0 0x0 0x7f00 0x\n",
+        "0 0x3 0x0 0x0 0x0 0x0 0x0 0x7f00 0x10000000000000000\n",
+        "0  0x3 0x0 0x0 0x0 0x0 0x0 0x7f00 0x7f01\n",
+        "18446744073709551616 0x3 0x0 0x0 0x0 0x0 0x0 0x7f00 0x7f01\n",
+    };
+    struct hl_plat_call call;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        cr_expect_not(call_of(texts[i], &call), "%s", texts[i]);
+}
+
+static enum hl_plat_link link_of(const char *link, char name[64])
+{
+    struct hl_plat_piece piece;
+    struct text text = exactly(link, strlen(link));
+    enum hl_plat_link kind = hl_plat_parse_link(text.bytes, text.size, &piece);
+
+    snprintf(name, 64, "%.*s", (int)piece.size, piece.text);
+    free(text.bytes);
+    return kind;
+}
+
+Test(parse_link, tells_what_has_a_path_from_what_has_none)
+{
+    static const struct {
+        const char *link, *name;
+        enum hl_plat_link kind;
+    } cases[] = {
+        {"pipe:[123]", "pipe", HL_PLAT_LINK_NAMED},
+        {"socket:[123]", "", HL_PLAT_LINK_SOCKET},
+        {"pidfd:[1]", "pidfd", HL_PLAT_LINK_NAMED},
+        {"anon_inode:[eventfd]", "eventfd", HL_PLAT_LINK_NAMED},
+        {"anon_inode:[eventpoll]", "epoll", HL_PLAT_LINK_NAMED},
+        {"anon_inode:inotify", "inotify", HL_PLAT_LINK_NAMED},
+        {"anon_inode:[]", "[]", HL_PLAT_LINK_NAMED},
+        {"anon_inode:", "", HL_PLAT_LINK_NAMED},
+        {"strange", "strange", HL_PLAT_LINK_NAMED},
+        {"", "", HL_PLAT_LINK_NAMED},
+        {"/a: b (deleted)", "/a: b (deleted)", HL_PLAT_LINK_PATH},
+        {"/dev/null", "/dev/null", HL_PLAT_LINK_PATH},
+        {"/dev/pts/3", "/dev/pts/3", HL_PLAT_LINK_TERMINAL},
+        {"/dev/pts/", "/dev/pts/", HL_PLAT_LINK_PATH},
+        {"/dev/pts/ptmx", "/dev/pts/ptmx", HL_PLAT_LINK_PATH},
+        {"/dev/tty", "/dev/tty", HL_PLAT_LINK_TERMINAL},
+        {"/dev/ttyS0", "/dev/ttyS0", HL_PLAT_LINK_TERMINAL},
+        {"/dev/console", "/dev/console", HL_PLAT_LINK_TERMINAL},
+    };
+    char name[64];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_expect_eq(link_of(cases[i].link, name), cases[i].kind, "%s", cases[i].link);
+        cr_expect_str_eq(name, cases[i].name);
+    }
+}
+
+Test(parse_watched, finds_descriptors_in_the_lines_of_an_epoll)
+{
+    static const char line[] = "tfd:        7 events:       19 data:   7  pos:0 ino:400 sdev:9\n";
+    uint64_t descriptor;
+
+    cr_assert(hl_plat_parse_watched(line, strlen(line), &descriptor) && descriptor == 7);
+    cr_assert_not(hl_plat_parse_watched("pos:\t0\n", 7, &descriptor));
+    cr_assert_not(hl_plat_parse_watched("tfd:   7", 8, &descriptor), "perhaps cut short");
+    cr_assert_not(hl_plat_parse_watched("tfd:   x \n", 10, &descriptor));
+    cr_assert_not(hl_plat_parse_watched("", 0, &descriptor));
+}
+
+#define GAP "\xE2\x80\xA6"
+
+static const char *shortened(const char *whole, size_t capacity)
+{
+    static char out[64];
+    struct text text = exactly(whole, strlen(whole));
+
+    memset(out, 'x', sizeof out);
+    hl_plat_shorten((struct hl_plat_piece){text.bytes, text.size}, out, capacity);
+    cr_assert_eq(out[capacity], 'x');
+    free(text.bytes);
+    return out;
+}
+
+Test(shorten, leaves_both_ends_and_no_half_characters)
+{
+    cr_assert_str_eq(shortened("", 1), "");
+    cr_assert_str_eq(shortened("abc", 4), "abc");
+    cr_assert_str_eq(shortened("0123456789", 10), "012" GAP "789");
+    cr_assert_str_eq(shortened("0123456789", 9), "01" GAP "789");
+    cr_assert_str_eq(shortened("0123456789", 5), GAP "9");
+    cr_assert_str_eq(shortened("0123456789", 4), GAP);
+    cr_assert_str_eq(shortened("0123456789", 3), "");
+    cr_assert_str_eq(shortened("0123456789", 1), "");
+    shortened("0123456789", 0);
+    /* two bytes each: neither is cut through */
+    cr_assert_str_eq(shortened("\xC3\xA4\xC3\xB6\xC3\xBC\xC3\xA4\xC3\xB6\xC3\xBC", 10),
+                     "\xC3\xA4" GAP "\xC3\xBC");
+    /* nonsense that looks like the middle of a character */
+    cr_assert_leq(strlen(shortened("\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80", 10)), 9);
+}
+
 /* ---- maps, task names --------------------------------------------------------- */
 
 static bool mapping_of(const char *line, struct hl_plat_mapping *mapping)
@@ -411,6 +585,8 @@ static void feed_all(const char *bytes, size_t size)
     struct hl_plat_cgroup cgroup;
     struct hl_plat_mount mount;
     struct hl_plat_mapping mapping;
+    struct hl_plat_call call;
+    struct hl_plat_piece piece;
     uint64_t one, two;
     char state, out[16];
 
@@ -423,6 +599,11 @@ static void feed_all(const char *bytes, size_t size)
         hl_plat_unescape(mount.point, out, sizeof out);
     hl_plat_parse_cpu_max(text.bytes, size, &one, &two);
     hl_plat_parse_number(text.bytes, size, &one);
+    hl_plat_parse_throttled(text.bytes, size, &one);
+    hl_plat_parse_syscall(text.bytes, size, &call);
+    hl_plat_parse_watched(text.bytes, size, &one);
+    hl_plat_parse_link(text.bytes, size, &piece);
+    hl_plat_shorten(piece, out, sizeof out);
     hl_plat_parse_mapping(text.bytes, size, &mapping);
     hl_plat_parse_tid(text.bytes, size, &one);
     free(text.bytes);
@@ -438,6 +619,13 @@ Test(parse, no_text_cut_or_garbled_makes_a_parser_look_outside_it)
         "4:cpuacct,cpu:/docker/0\n",
         "30 23 0:26 / /sys\\040x rw shared:9 - cgroup2 none rw\n",
         "7ffd1000-7ffd3000 rw-p 00000000 00:00 0      [stack]\n",
+        "202 0x1 0x80 0x2 0x0 0x0 0xffffffffffffffff 0x7f00 0x7f01\n",
+        "-1 0x7f00 0x7f01\n",
+        "running\n",
+        "nr_throttled 2\nthrottled_usec 77\nthrottled_time 77\n",
+        "tfd:        7 events:       19 data:   7\n",
+        "anon_inode:[eventpoll]",
+        "/dev/pts/3 \xC3\xA4 and a long name",
     };
     char garbled[512];
     unsigned random = 1;
