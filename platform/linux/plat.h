@@ -128,6 +128,9 @@ struct hl_plat_call;
 void hl_plat_look_at_futex(struct hl_plat *plat, const struct hl_plat_call *call,
                            struct hl_plat_look *look);
 
+/* learn.c: in the child of a fork, lets go of what was open for learning. */
+void hl_plat_learn_in_child(void);
+
 /* ---- process.c, threads.c, wait.c --------------------------------------- */
 
 /* The kernel's ticks since boot in nanoseconds, HL_PLAT_UNKNOWN where that is not possible. */

@@ -1,0 +1,194 @@
+#define _GNU_SOURCE
+#include "module.h"
+#include "plat.h"
+
+#include <elf.h>
+#include <link.h>
+#include <string.h>
+
+#define PAGE 4096u
+#define FARTHEST ((uint64_t)32 << 20) /* code farther behind its header is not found */
+#define MOST_HEADERS 32
+
+/* ---- the module ------------------------------------------------------------------ */
+
+struct headers {
+    uint64_t base; /* added to the addresses in them */
+    unsigned count;
+    ElfW(Phdr) all[MOST_HEADERS];
+};
+
+static const ElfW(Phdr) * first_load(const struct headers *headers)
+{
+    for (unsigned i = 0; i < headers->count; i++)
+        if (headers->all[i].p_type == PT_LOAD)
+            return &headers->all[i];
+    return NULL;
+}
+
+static bool read_headers(uint64_t at, struct headers *headers)
+{
+    ElfW(Ehdr) elf;
+
+    if (hl_plat_peek(at, &elf, sizeof elf) != 0 || memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0)
+        return false;
+    if (elf.e_phentsize != sizeof headers->all[0] || elf.e_phnum > MOST_HEADERS)
+        return false;
+    headers->count = elf.e_phnum;
+    if (hl_plat_peek(at + elf.e_phoff, headers->all, elf.e_phnum * sizeof headers->all[0]) != 0)
+        return false;
+    const ElfW(Phdr) *first = first_load(headers);
+    if (!first || first->p_offset != 0)
+        return false;
+    headers->base = at - first->p_vaddr;
+    return true;
+}
+
+static bool find_code(const struct headers *headers, uint64_t pc, struct hl_module *module)
+{
+    for (unsigned i = 0; i < headers->count; i++) {
+        const ElfW(Phdr) *part = &headers->all[i];
+        module->low = headers->base + part->p_vaddr;
+        module->high = module->low + part->p_memsz;
+        bool is_code = part->p_type == PT_LOAD && part->p_flags & PF_X;
+        if (is_code && module->low <= pc && pc < module->high)
+            return true;
+    }
+    return false;
+}
+
+/* ---- its functions ------------------------------------------------------------------- */
+
+/* .eh_frame_hdr as all linkers write it: four bytes that say so, where .eh_frame
+ * is, how many functions, and a sorted table of where each begins. */
+static const unsigned char usual_form[4] = {1, 0x1b, 0x03, 0x3b};
+
+struct table_head {
+    unsigned char form[4];
+    int32_t frames;
+    uint32_t count;
+};
+
+struct table_row {
+    int32_t begin, description; /* counted from the head */
+};
+
+static void find_functions(const struct headers *headers, struct hl_module *module)
+{
+    struct table_head head;
+
+    module->functions_at = 0;
+    for (unsigned i = 0; i < headers->count; i++) {
+        if (headers->all[i].p_type != PT_GNU_EH_FRAME)
+            continue;
+        uint64_t at = headers->base + headers->all[i].p_vaddr;
+        if (hl_plat_peek(at, &head, sizeof head) != 0 ||
+            memcmp(head.form, usual_form, sizeof usual_form) != 0 || head.count == 0)
+            continue;
+        module->functions_at = at;
+        module->functions_count = head.count;
+    }
+}
+
+bool hl_module_find(uint64_t pc, struct hl_module *module)
+{
+    struct headers headers;
+    uint64_t at = pc & ~(uint64_t)(PAGE - 1);
+
+    for (uint64_t lowest = at > FARTHEST ? at - FARTHEST : PAGE; at >= lowest; at -= PAGE)
+        if (read_headers(at, &headers) && find_code(&headers, pc, module)) {
+            find_functions(&headers, module);
+            return true;
+        }
+    return false;
+}
+
+/* Where function `index` begins; the code's end for one past the last. */
+static bool begin_of(const struct hl_module *module, uint32_t index, uint64_t *begin)
+{
+    struct table_row row;
+    uint64_t rows = module->functions_at + sizeof(struct table_head);
+
+    *begin = module->high;
+    if (index >= module->functions_count)
+        return true;
+    if (hl_plat_peek(rows + (uint64_t)index * sizeof row, &row, sizeof row) != 0)
+        return false;
+    *begin = module->functions_at + (uint64_t)(int64_t)row.begin;
+    return true;
+}
+
+/* A call that never returns may be a function's last instruction: hence the byte before. */
+static bool find_function(const struct hl_module *module, uint64_t address, uint64_t *low,
+                          uint64_t *high)
+{
+    uint32_t first = 0, end = module->functions_count; /* it is in [first, end) */
+
+    if (module->functions_at == 0)
+        return false;
+    while (end - first > 1) {
+        uint32_t middle = first + (end - first) / 2;
+        uint64_t begin;
+        if (!begin_of(module, middle, &begin))
+            return false;
+        if (begin < address)
+            first = middle;
+        else
+            end = middle;
+    }
+    return begin_of(module, first, low) && begin_of(module, first + 1, high) && *low < address &&
+           address <= *high;
+}
+
+void hl_module_function(const struct hl_module *module, uint64_t address, uint64_t *low,
+                        uint64_t *high)
+{
+    if (find_function(module, address, low, high))
+        return;
+    *low = address;
+    *high = address + 1;
+}
+
+/* ---- return addresses ------------------------------------------------------------------ */
+
+#ifdef __x86_64__
+
+/* call rel32, or call through a register or memory: FF /2 with 0 to 5 bytes of operand. */
+static bool ends_with_call(const unsigned char code[8])
+{
+    if (code[3] == 0xe8)
+        return true;
+    for (int back = 2; back <= 7; back++)
+        if (code[8 - back] == 0xff && (code[9 - back] & 0x38) == 0x10)
+            return true;
+    return false;
+}
+
+#elif defined(__aarch64__)
+
+static bool ends_with_call(const unsigned char code[8])
+{
+    uint32_t instruction;
+
+    memcpy(&instruction, code + 4, sizeof instruction);
+    return instruction >> 26 == 0x25 || (instruction & 0xfefff800) == 0xd63f0000; /* bl, blr* */
+}
+
+#else
+
+static bool ends_with_call(const unsigned char code[8])
+{
+    (void)code;
+    return true;
+}
+
+#endif
+
+bool hl_module_is_return(const struct hl_module *module, uint64_t address)
+{
+    unsigned char code[8];
+
+    if (address < module->low + sizeof code || address >= module->high)
+        return false;
+    return hl_plat_peek(address - sizeof code, code, sizeof code) == 0 && ends_with_call(code);
+}
