@@ -684,6 +684,7 @@ static void open_school(void)
 {
     struct school *school = hl_plat_map(sizeof *school);
 
+    hl_plat_let_go(&reading); /* a parent's pupil */
     if (!school) {
         give_up(COULD_NOT("out of memory"));
         return;

@@ -534,7 +534,7 @@ Test(learn, a_child_forked_amid_the_lessons_starts_anew, .timeout = 120)
     cr_assert_gt(amid, 0);
     for (int i = 0; i < CHILDREN; i++) {
         end_child(children[i]);
-        cr_assert_eq(told[i].waits_for, HL_PLAT_FOR_MUTEX);
+        cr_assert_eq(told[i].waits_for, HL_PLAT_FOR_MUTEX, "child %d: %s", i, told[i].why);
         cr_assert_eq(told[i].owner, told[i].self);
     }
 }
