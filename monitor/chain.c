@@ -2,11 +2,17 @@
 
 #include "owner.h"
 
+static bool joins(const struct hl_plat_look *look)
+{
+    const uint32_t needed = HL_KNOWN(HL_PLAT_SYSCALL) | HL_KNOWN(HL_PLAT_WAIT);
+    return (look->known & needed) == needed && look->waits_for == HL_PLAT_FOR_JOIN;
+}
+
 /* The thread on which this one's wait depends, if any; not yet certain. */
 static uint64_t next_tid(const struct hl_link *link)
 {
     const struct hl_plat_look *look = &link->look;
-    if (look->waits_for == HL_PLAT_FOR_JOIN && look->steady)
+    if (joins(look) && look->steady)
         return look->awaited;
     return hl_owner_is_asked(look) ? look->mutex.owner : 0;
 }
@@ -14,7 +20,7 @@ static uint64_t next_tid(const struct hl_link *link)
 /* `next` is NULL when that thread is not there. */
 static bool is_certain(const struct hl_link *link, const struct hl_link *next)
 {
-    if (link->look.waits_for == HL_PLAT_FOR_JOIN)
+    if (joins(&link->look))
         return next != NULL && next->tid != link->tid;
     const struct hl_owner_facts facts = {
         .waiter = link->tid,

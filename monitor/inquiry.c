@@ -4,6 +4,7 @@
  * is younger than it, or taken anew. */
 #include "inquiry.h"
 
+#include "owner.h"
 #include "wait_words.h"
 
 #include <string.h>
@@ -220,7 +221,7 @@ static void explain_holder(const struct hl_inquiry *inquiry, struct hl_evidence_
     const struct hl_plat_look *look = &chain->links[0].look;
     bool is_self = chain->is_cycle && chain->count == 1;
     bool is_read = look->known & HL_KNOWN(HL_PLAT_HOLDER);
-    if (look->waits_for != HL_PLAT_FOR_MUTEX)
+    if (!hl_owner_is_asked(look))
         return;
     view->holder_why =
         is_read ? "not certain beyond doubt" : hl_plat_why(inquiry->plat, HL_PLAT_HOLDER);
@@ -250,10 +251,12 @@ void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since
     if (!follow(inquiry, tid, 0))
         return;
     const struct hl_plat_look *look = &inquiry->chain.links[0].look;
-    memcpy(view->call, look->call, sizeof view->call);
+    bool call_is_known = look->known & HL_KNOWN(HL_PLAT_SYSCALL);
+    if (call_is_known)
+        memcpy(view->call, look->call, sizeof view->call);
     if (view->verdict == HL_BUSY || !sleeps(look))
         return;
-    view->call_unknown = !(look->known & HL_KNOWN(HL_PLAT_SYSCALL));
+    view->call_unknown = !call_is_known;
     explain_wait(look, view);
     explain_holder(inquiry, view);
     explain_root(inquiry, since_ns, view);

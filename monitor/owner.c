@@ -2,7 +2,7 @@
 
 bool hl_owner_is_asked(const struct hl_plat_look *look)
 {
-    return look->waits_for == HL_PLAT_FOR_MUTEX;
+    return look->known & HL_KNOWN(HL_PLAT_SYSCALL) && look->waits_for == HL_PLAT_FOR_MUTEX;
 }
 
 static bool names_somebody(const struct hl_plat_look *look)
