@@ -13,6 +13,7 @@
 #define WAYS 4
 #define IDLE_LOOKS 64     /* at one heartbeat */
 #define FRESH 1000000ull  /* a look is not taken twice within this */
+#define IDLE_LOOKS_EACH 2 /* while it is idle */
 #define AGAIN 10000000ull /* what may be a deadlock is looked at again */
 
 struct hl_case {
@@ -264,8 +265,14 @@ void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since
 
 /* ---- threads outside any scope ---------------------------------------------------------- */
 
-/* Twice each: what a thread that locks its own mutex again waits for is certain
- * only at the second look. */
+/* Twice: what a thread that locks its own mutex again waits for is certain only
+ * when it was seen in that wait before. */
+static void look_at_idle(struct hl_inquiry *inquiry, uint64_t tid, struct hl_thread_mark *mark)
+{
+    bool is_done = !follow(inquiry, tid, tid) || inquiry->chain.links[0].waited_ns > 0;
+    mark->looks = is_done ? IDLE_LOOKS_EACH : mark->looks + 1;
+}
+
 void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uint64_t self_tid,
                      uint64_t limit_ns)
 {
@@ -274,11 +281,11 @@ void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uin
         struct hl_thread_use *use = hl_threads_at(threads, i);
         struct hl_thread_mark *mark = hl_threads_mark(threads, i);
         uint64_t idle = hl_clock_age(inquiry->clock, mark->idle_since_ns, inquiry->now_ns);
-        if (use->instrumented || mark->looked_into || idle < limit_ns || use->tid == self_tid)
+        if (use->instrumented || mark->looks == IDLE_LOOKS_EACH || idle < limit_ns ||
+            use->tid == self_tid)
             continue;
         looks++;
-        mark->looked_into =
-            !follow(inquiry, use->tid, use->tid) || inquiry->chain.links[0].waited_ns > 0;
+        look_at_idle(inquiry, use->tid, mark);
     }
 }
 

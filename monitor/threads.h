@@ -22,7 +22,7 @@ struct hl_thread_use {
 /* Goes from reading to reading. */
 struct hl_thread_mark {
     uint64_t idle_since_ns; /* the first reading that showed the CPU time it has now */
-    bool looked_into;       /* marked by the caller: nothing new while it is idle */
+    unsigned looks;         /* counted by the caller: into it, while it is idle */
 };
 
 struct hl_thread_reading {
