@@ -33,6 +33,12 @@ static bool is_taken(const struct hl_record *record)
     return hl_snapshot(record, record->index, &stack);
 }
 
+static const struct hl_stack *stack_of(uint32_t index)
+{
+    cr_assert(is_taken(hl_registry_record(index)));
+    return &stack;
+}
+
 static uint32_t taken(void)
 {
     uint32_t n = 0;
@@ -47,6 +53,15 @@ static void *push_and_pop(void *record)
     *(struct hl_record **)record = hl_registry_self();
     scope_pop();
     return NULL;
+}
+
+static sem_t may_end;
+
+static void *wait_in_a_scope(void *unused)
+{
+    scope_push("waits");
+    sem_wait(&may_end);
+    return unused;
 }
 
 /* ---- joining and leaving ------------------------------------------------------- */
@@ -72,6 +87,27 @@ Test(registry, a_record_is_made_at_the_first_push_and_knows_its_thread)
     cr_expect_eq(hl_registry_join(), hl_registry_record(0));
 }
 
+Test(registry, the_record_of_a_thread_is_found_by_its_number)
+{
+    struct hl_record *record;
+    scripted_be_thread(4251);
+    cr_expect_eq(hl_registry_find(4251), HL_NO_RECORD, "there is none at all");
+    in_thread(push_and_pop, &record); /* the first one, free again */
+    scripted_be_thread(4252);
+    pthread_t thread;
+    sem_init(&may_end, 0, 0);
+    cr_assert_eq(pthread_create(&thread, NULL, wait_in_a_scope, NULL), 0);
+    while (taken() < 1)
+        sched_yield();
+    scope_push("x");
+    cr_expect_eq(hl_registry_find(4252), 1);
+    cr_expect_eq(hl_registry_find(stack_of(0)->tid), 0);
+    cr_expect_eq(hl_registry_find(4251), HL_NO_RECORD);
+    sem_post(&may_end);
+    pthread_join(thread, NULL);
+    cr_expect_eq(hl_registry_find(stack.tid), HL_NO_RECORD, "it has gone");
+}
+
 Test(registry, a_record_is_used_again_after_its_thread)
 {
     struct hl_record *first, *second;
@@ -93,15 +129,6 @@ Test(registry, a_new_thread_inherits_nothing)
     in_thread(push_and_pop, &again);
     cr_assert_eq(record, again);
     cr_expect_eq(hl_get(&record->popped_ns), 0);
-}
-
-static sem_t may_end;
-
-static void *wait_in_a_scope(void *unused)
-{
-    scope_push("waits");
-    sem_wait(&may_end);
-    return unused;
 }
 
 Test(registry, hundreds_of_threads_have_a_record_each_and_leave_them_all)

@@ -162,3 +162,79 @@ Test(threads, without_memory_what_fits_is_taken_and_the_rest_is_unknown)
         cr_expect_eq(used(5000), HL_UNKNOWN, "not new, only not seen: %u", fails_at);
     }
 }
+
+/* ---- since when a thread is idle ----------------------------------------------------- */
+
+static struct hl_thread_mark *mark(uint64_t tid)
+{
+    for (size_t i = 0; i < hl_threads_count(&threads); i++)
+        if (hl_threads_at(&threads, i)->tid == tid)
+            return hl_threads_mark(&threads, i);
+    cr_assert_fail("no thread %d", (int)tid);
+    return NULL;
+}
+
+static uint64_t idle(uint64_t tid)
+{
+    return scripted.now_ns - mark(tid)->idle_since_ns;
+}
+
+Test(threads, one_is_idle_since_the_first_reading_that_showed_its_time)
+{
+    scripted_thread(10);
+    scripted_thread(11)->busy_milli = 1;
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    cr_expect_eq(idle(10), 0);
+    for (uint64_t i = 1; i <= 5; i++) {
+        sample_after(10 * SCRIPTED_S);
+        cr_expect_eq(idle(10), i * 10 * SCRIPTED_S);
+        cr_expect_eq(idle(11), 0);
+    }
+    scripted_thread(10)->cpu_ns++;
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(idle(10), 0);
+    scripted_thread(12);
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(idle(10), 10 * SCRIPTED_S);
+    cr_expect_eq(idle(12), 0);
+}
+
+Test(threads, what_was_counted_while_it_is_idle_stays_with_it)
+{
+    scripted_thread(10);
+    scripted_thread(11);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    mark(11)->looks = 2;
+    scripted_thread_gone(10); /* 11 stands elsewhere in the list now */
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(mark(11)->looks, 2);
+    scripted_thread(11)->cpu_ns++;
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(mark(11)->looks, 0);
+}
+
+Test(threads, without_keeping_one_is_as_idle_as_against_the_baseline)
+{
+    scripted_thread(10);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    sample_after(10 * SCRIPTED_S);
+    scripted_advance(5 * SCRIPTED_S);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    cr_expect_eq(idle(10), 15 * SCRIPTED_S);
+}
+
+Test(threads, what_is_not_known_to_be_idle_is_not)
+{
+    scripted_thread(10)->cpu_unknown = true;
+    scripted_thread(11);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    for (int i = 0; i < 3; i++) {
+        sample_after(10 * SCRIPTED_S);
+        cr_expect_eq(idle(10), 0);
+    }
+    scripted_missing(HL_PLAT_THREAD_LIST, "too many open files");
+    sample_after(10 * SCRIPTED_S);
+    scripted_missing(HL_PLAT_THREAD_LIST, NULL);
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(idle(11), 0, "who knows what it did meanwhile");
+}

@@ -178,3 +178,72 @@ Test(verdict, stopped_is_what_the_scheduler_calls_t)
     evidence.state = 't';
     cr_expect_not(hl_evidence_is_stopped(&evidence));
 }
+
+/* ---- what a quota took -------------------------------------------------------------- */
+
+static uint64_t throttled(uint64_t cpu, uint64_t delay, uint64_t before, uint64_t after)
+{
+    judge(cpu, delay);
+    then.throttled_ns = before;
+    now.throttled_ns = after;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    return view.throttled_ns;
+}
+
+Test(verdict, what_a_quota_took_is_a_reason_for_a_lack_of_cpu)
+{
+    cr_expect_eq(throttled(0, 900, 5, 12), 7);
+    cr_expect_eq(view.verdict, HL_STARVED);
+    cr_expect_eq(throttled(300, 300, 5, 12), 7);
+    cr_expect_eq(view.verdict, HL_MIXED);
+}
+
+Test(verdict, it_is_none_for_one_that_sleeps_or_has_its_core)
+{
+    cr_expect_eq(throttled(0, 0, 5, 12), 0);
+    cr_expect_eq(view.verdict, HL_BLOCKED);
+    cr_expect_eq(throttled(900, 0, 5, 12), 0);
+    cr_expect_eq(view.verdict, HL_BUSY);
+}
+
+Test(verdict, a_quota_that_came_went_or_was_changed_took_nothing_that_is_known)
+{
+    cr_expect_eq(throttled(0, 900, HL_UNKNOWN, 12), 0);
+    cr_expect_eq(throttled(0, 900, 5, HL_UNKNOWN), 0);
+    cr_expect_eq(throttled(0, 900, HL_UNKNOWN, HL_UNKNOWN), 0);
+    cr_expect_eq(throttled(0, 900, 12, 5), 0);
+    then.known = false;
+    cr_expect_eq(throttled(0, 900, 5, 12), 0);
+}
+
+/* ---- the same wait -------------------------------------------------------------------- */
+
+Test(verdict, one_that_sleeps_and_has_not_run_is_in_the_same_wait)
+{
+    now = then;
+    cr_expect(hl_evidence_is_same_wait(&then, &now));
+    now.state = 'D';
+    cr_expect(hl_evidence_is_same_wait(&then, &now));
+    then.state = 'R'; /* it went to sleep at once, and was never seen on a core again */
+    cr_expect(hl_evidence_is_same_wait(&then, &now));
+}
+
+Test(verdict, one_that_runs_has_run_or_cannot_be_told_is_not)
+{
+    static const char others[] = {'R', 'T', 't', 'Z', 0};
+    for (size_t i = 0; i < sizeof others; i++) {
+        now = then;
+        now.state = others[i];
+        cr_expect_not(hl_evidence_is_same_wait(&then, &now), "%c", others[i]);
+    }
+    now = then;
+    now.switches++;
+    cr_expect_not(hl_evidence_is_same_wait(&then, &now));
+    now = then;
+    now.known = false;
+    cr_expect_not(hl_evidence_is_same_wait(&then, &now));
+    cr_expect_not(hl_evidence_is_same_wait(&now, &then));
+    then.switches = now.switches = HL_UNKNOWN;
+    now.known = true;
+    cr_expect_not(hl_evidence_is_same_wait(&then, &now));
+}

@@ -1,0 +1,673 @@
+/* tests/unit/test_inquiry.c - looking into suspects: what is asked, how often, and
+ * what is remembered from one wake-up to the next. */
+#include "../../monitor/inquiry.h"
+#include "../doubles/scripted_platform.h"
+
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#define MS SCRIPTED_MS
+#define S SCRIPTED_S
+#define EVERYTHING                                                                    \
+    (HL_KNOWN(HL_PLAT_SYSCALL) | HL_KNOWN(HL_PLAT_CHANNEL) | HL_KNOWN(HL_PLAT_WAIT) | \
+     HL_KNOWN(HL_PLAT_HOLDER))
+
+static struct hl_plat *plat;
+static struct hl_clock passed;
+static struct hl_plat_limits limits;
+static struct hl_inquiry inquiry;
+static struct hl_threads threads;
+static struct hl_evidence_view view;
+static struct hl_evidence evidence;
+
+static void begin(void)
+{
+    plat = hl_plat_open();
+    hl_clock_reset(&passed);
+    hl_threads_init(&threads);
+    hl_inquiry_init(&inquiry, plat, &passed, &limits);
+    hl_inquiry_begin(&inquiry, scripted.now_ns);
+}
+
+static void end(void)
+{
+    hl_inquiry_free(&inquiry);
+    hl_threads_free(&threads);
+    hl_plat_close(plat);
+    cr_expect_eq(scripted.mapped, 0);
+}
+
+TestSuite(inquiry, .init = begin, .fini = end);
+
+static void wake_up_after(uint64_t ns)
+{
+    scripted_advance(ns);
+    hl_inquiry_begin(&inquiry, scripted.now_ns);
+}
+
+static struct scripted_thread *sleeps(uint64_t tid, enum hl_plat_wait_for kind)
+{
+    struct scripted_thread *thread = scripted_thread(tid);
+    thread->state.state = 'S';
+    thread->look = (struct hl_plat_look){.known = EVERYTHING,
+                                         .waits_for = kind,
+                                         .call = "futex",
+                                         .channel = "futex_do_wait",
+                                         .descriptor = -1,
+                                         .address = 0x1000 + tid,
+                                         .steady = true};
+    return thread;
+}
+
+static struct scripted_thread *wants_lock_of(uint64_t tid, uint64_t owner)
+{
+    struct scripted_thread *thread = sleeps(tid, HL_PLAT_FOR_MUTEX);
+    thread->look.mutex = (struct hl_plat_mutex){
+        .owner = owner, .contended = true, .is_sound = true, .hangs_its_owner = true};
+    return thread;
+}
+
+static void explain(uint64_t tid, uint64_t since_ns)
+{
+    view = (struct hl_evidence_view){.verdict = HL_BLOCKED};
+    hl_inquiry_explain(&inquiry, tid, since_ns, &view);
+}
+
+/* ---- evidence ---------------------------------------------------------------------- */
+
+Test(inquiry, evidence_is_what_the_thread_has_done_so_far)
+{
+    scripted_thread(7)->cpu_ns = 5 * S;
+    scripted_thread(7)->state = (struct hl_plat_thread_state){
+        .state = 'D', .times_known = true, .on_core_ns = 4 * S, .run_delay_ns = 3, .switches = 2};
+    hl_inquiry_evidence(&inquiry, 7, 11, &evidence);
+    cr_expect(evidence.known);
+    cr_expect_eq(evidence.at_ns, 11);
+    cr_expect_eq(evidence.state, 'D');
+    cr_expect_eq(evidence.on_core_ns, 5 * S, "the scheduler's own figure lags");
+    cr_expect_eq(evidence.run_delay_ns, 3);
+    cr_expect_eq(evidence.switches, 2);
+    cr_expect_eq(evidence.throttled_ns, HL_UNKNOWN);
+    cr_expect_eq(scripted_thread(7)->looks, 0, "it is the cheap part");
+    scripted_thread(7)->cpu_unknown = true;
+    hl_inquiry_evidence(&inquiry, 7, 11, &evidence);
+    cr_expect_eq(evidence.on_core_ns, 4 * S);
+    scripted_thread(7)->state.times_known = false;
+    hl_inquiry_evidence(&inquiry, 7, 11, &evidence);
+    cr_expect(evidence.known);
+    cr_expect_eq(evidence.on_core_ns, HL_UNKNOWN);
+    cr_expect_eq(evidence.switches, HL_UNKNOWN);
+    hl_inquiry_evidence(&inquiry, 8, 11, &evidence);
+    cr_expect_not(evidence.known);
+}
+
+static uint64_t throttled(void)
+{
+    scripted_thread(7);
+    hl_inquiry_evidence(&inquiry, 7, scripted.now_ns, &evidence);
+    return evidence.throttled_ns;
+}
+
+Test(inquiry, what_a_quota_took_is_read_once_at_a_wake_up)
+{
+    limits.quota_milli = scripted.limits.quota_milli = 1500;
+    scripted.throttled_ns = 5;
+    cr_expect_eq(throttled(), 5);
+    scripted.throttled_ns = 6;
+    cr_expect_eq(throttled(), 5);
+    wake_up_after(1 * S);
+    cr_expect_eq(throttled(), 6);
+    scripted_missing(HL_PLAT_THROTTLED, "not here");
+    wake_up_after(1 * S);
+    cr_expect_eq(throttled(), HL_UNKNOWN);
+    scripted_missing(HL_PLAT_THROTTLED, NULL);
+    cr_expect_eq(throttled(), HL_UNKNOWN, "asked once, also where it cannot be told");
+}
+
+Test(inquiry, a_quota_is_named_when_it_took_something)
+{
+    limits.quota_milli = 1500;
+    scripted_thread(7);
+    explain(7, 0);
+    cr_expect_eq(view.quota_milli, 0);
+    view.throttled_ns = 3;
+    hl_inquiry_explain(&inquiry, 7, 0, &view);
+    cr_expect_eq(view.quota_milli, 1500);
+}
+
+/* ---- looks --------------------------------------------------------------------------- */
+
+Test(inquiry, a_thread_is_looked_into_once_at_a_wake_up)
+{
+    wants_lock_of(1, 3);
+    wants_lock_of(2, 3);
+    sleeps(3, HL_PLAT_FOR_TIMER);
+    for (int i = 0; i < 3; i++) {
+        explain(1, 0);
+        explain(2, 0);
+        hl_inquiry_suspect(&inquiry, 1, 0);
+    }
+    cr_expect_eq(scripted_thread(1)->looks, 1);
+    cr_expect_eq(scripted_thread(3)->looks, 1);
+    wake_up_after(1);
+    explain(1, 0);
+    cr_expect_eq(scripted_thread(1)->looks, 2);
+}
+
+Test(inquiry, two_threads_that_share_a_place_are_not_mixed_up)
+{
+    wants_lock_of(1, 1 + HL_LOOKS_KEPT);
+    sleeps(1 + HL_LOOKS_KEPT, HL_PLAT_FOR_TIMER);
+    for (int i = 0; i < 3; i++) {
+        explain(1, 0);
+        cr_expect_eq(view.holder.thread.tid, 1 + HL_LOOKS_KEPT);
+        cr_expect_str_eq(view.root_wait, "timer");
+    }
+}
+
+Test(inquiry, a_look_that_failed_is_not_taken_for_one)
+{
+    sleeps(1, HL_PLAT_FOR_TIMER);
+    explain(1, 0);
+    scripted_thread(1)->state_unknown = true;
+    wake_up_after(1);
+    explain(1, 0);
+    cr_expect_str_empty(view.wait);
+    cr_expect_str_empty(view.call);
+}
+
+/* ---- what it waits for ---------------------------------------------------------------- */
+
+Test(inquiry, a_wait_is_explained)
+{
+    struct hl_plat_look *look = &sleeps(1, HL_PLAT_FOR_OBJECT)->look;
+    look->verb = "recv";
+    look->descriptor = 17;
+    strcpy(look->call, "recvfrom");
+    strcpy(look->object, "socket 10.0.0.2:5432");
+    strcpy(look->local, "10.0.0.1:40022");
+    explain(1, 0);
+    cr_expect_str_eq(view.call, "recvfrom");
+    cr_expect_str_eq(view.wait, "recv:socket 10.0.0.2:5432");
+    cr_expect_str_eq(view.local, "10.0.0.1:40022");
+    cr_expect_str_eq(view.channel, "futex_do_wait");
+    cr_expect(view.has_descriptor);
+    cr_expect_eq(view.descriptor, 17);
+    cr_expect_not(view.call_unknown || view.wait_unknown || view.channel_unknown);
+    cr_expect_eq(view.holder_is, HL_NO_HOLDER);
+    cr_expect_not(view.has_root);
+    look->descriptor = -1;
+    wake_up_after(1);
+    explain(1, 0);
+    cr_expect_not(view.has_descriptor);
+}
+
+Test(inquiry, descriptor_and_address_belong_to_an_object)
+{
+    struct hl_plat_look *look = &sleeps(1, HL_PLAT_FOR_TIMER)->look;
+    look->descriptor = 17;
+    strcpy(look->local, "10.0.0.1:40022");
+    explain(1, 0);
+    cr_expect_not(view.has_descriptor);
+    cr_expect_str_empty(view.local);
+}
+
+Test(inquiry, of_one_that_runs_only_the_call_is_said)
+{
+    wants_lock_of(1, 2);
+    sleeps(2, HL_PLAT_FOR_TIMER);
+    for (int i = 0; i < 2; i++) {
+        view = (struct hl_evidence_view){.verdict = i ? HL_BLOCKED : HL_BUSY};
+        scripted_thread(1)->state.state = i ? 'R' : 'S';
+        wake_up_after(1);
+        hl_inquiry_explain(&inquiry, 1, 0, &view);
+        cr_expect_str_eq(view.call, "futex");
+        cr_expect_str_empty(view.wait);
+        cr_expect_str_empty(view.channel);
+        cr_expect_eq(view.holder_is, HL_NO_HOLDER);
+        cr_expect_not(view.has_root);
+        cr_expect_not(view.call_unknown || view.wait_unknown || view.channel_unknown);
+    }
+}
+
+Test(inquiry, one_that_sleeps_in_the_kernel_is_explained_as_well)
+{
+    sleeps(1, HL_PLAT_FOR_TIMER)->state.state = 'D';
+    explain(1, 0);
+    cr_expect_str_eq(view.wait, "timer");
+}
+
+Test(inquiry, what_was_not_read_is_not_used)
+{
+    wants_lock_of(1, 2);
+    sleeps(2, HL_PLAT_FOR_TIMER);
+    scripted_missing(HL_PLAT_SYSCALL, "not permitted");
+    explain(1, 0);
+    cr_expect(view.call_unknown);
+    cr_expect(view.wait_unknown);
+    cr_expect_str_empty(view.call);
+    cr_expect_eq(view.holder_is, HL_NO_HOLDER, "nobody knows that it is a mutex");
+    cr_expect_not(view.has_root);
+    view = (struct hl_evidence_view){.verdict = HL_BUSY};
+    hl_inquiry_explain(&inquiry, 1, 0, &view);
+    cr_expect_str_empty(view.call);
+}
+
+/* ---- who holds it ------------------------------------------------------------------------ */
+
+Test(inquiry, the_holder_is_the_root_when_it_waits_for_no_other)
+{
+    wants_lock_of(1, 2);
+    sleeps(2, HL_PLAT_FOR_TIMER);
+    explain(1, 0);
+    cr_expect_eq(view.holder_is, HL_HOLDER_KNOWN);
+    cr_expect_eq(view.holder.thread.tid, 2);
+    cr_expect(view.has_root);
+    cr_expect_eq(view.root.thread.tid, 2);
+}
+
+Test(inquiry, a_holder_in_doubt_is_unknown_and_why)
+{
+    wants_lock_of(1, 2)->look.steady = false;
+    sleeps(2, HL_PLAT_FOR_TIMER);
+    explain(1, 0);
+    cr_expect_eq(view.holder_is, HL_HOLDER_UNKNOWN);
+    cr_expect_eq(view.holder.thread.tid, HL_UNKNOWN);
+    cr_expect_str_eq(view.holder_why, "not certain beyond doubt");
+    cr_expect_not(view.has_root);
+    scripted_missing(HL_PLAT_HOLDER, "its memory cannot be read");
+    wake_up_after(1);
+    explain(1, 0);
+    cr_expect_eq(view.holder_is, HL_HOLDER_UNKNOWN);
+    cr_expect_str_eq(view.holder_why, "its memory cannot be read");
+}
+
+static enum hl_holder self_holder(void)
+{
+    explain(1, 0);
+    cr_expect_eq(view.holder.thread.tid, view.holder_is == HL_HOLDER_KNOWN ? 1 : HL_UNKNOWN);
+    cr_expect_not(view.has_root);
+    return view.holder_is;
+}
+
+Test(inquiry, that_a_thread_waits_for_itself_is_known_at_the_second_look)
+{
+    wants_lock_of(1, 1);
+    cr_expect_eq(self_holder(), HL_HOLDER_UNKNOWN);
+    cr_expect_eq(self_holder(), HL_HOLDER_UNKNOWN, "at the same moment");
+    wake_up_after(1 * S);
+    cr_expect_eq(self_holder(), HL_HOLDER_KNOWN);
+    scripted_thread(1)->state.switches++;
+    wake_up_after(1 * S);
+    cr_expect_eq(self_holder(), HL_HOLDER_UNKNOWN, "it has run meanwhile");
+    wake_up_after(1 * S);
+    cr_expect_eq(self_holder(), HL_HOLDER_KNOWN);
+    scripted_thread(1)->state.start++;
+    wake_up_after(1 * S);
+    cr_expect_eq(self_holder(), HL_HOLDER_UNKNOWN, "another thread with its number");
+}
+
+Test(inquiry, without_its_run_count_or_start_a_wait_has_no_age)
+{
+    wants_lock_of(1, 1)->state.times_known = false;
+    for (int i = 0; i < 3; i++, wake_up_after(1 * S))
+        cr_expect_eq(self_holder(), HL_HOLDER_UNKNOWN);
+    scripted_thread(1)->state.times_known = true;
+    scripted_thread(1)->state.start_known = false;
+    for (int i = 0; i < 3; i++, wake_up_after(1 * S))
+        cr_expect_eq(self_holder(), HL_HOLDER_UNKNOWN);
+}
+
+Test(inquiry, an_owner_that_began_during_the_wait_is_another_with_its_number)
+{
+    wants_lock_of(1, 2);
+    sleeps(2, HL_PLAT_FOR_TIMER);
+    explain(1, 0);
+    cr_expect_eq(view.holder_is, HL_HOLDER_KNOWN);
+    wake_up_after(10 * S);
+    scripted_thread(2)->state.age_ns = 9 * S;
+    explain(1, 0);
+    cr_expect_eq(view.holder_is, HL_HOLDER_UNKNOWN);
+}
+
+/* ---- where the chain ends ------------------------------------------------------------------- */
+
+Test(inquiry, a_root_is_judged_by_what_it_did_since_the_first_suspicion)
+{
+    wants_lock_of(1, 2);
+    sleeps(2, HL_PLAT_FOR_TIMER)->busy_milli = 1000;
+    const uint64_t since = scripted.now_ns;
+    wake_up_after(30 * S);
+    scripted_thread(2)->busy_milli = 0;
+    hl_inquiry_suspect(&inquiry, 1, since);
+    wake_up_after(10 * S);
+    explain(1, since);
+    cr_expect_eq(view.root_verdict, HL_BLOCKED, "what it did before does not count");
+    cr_expect_str_eq(view.root_wait, "timer");
+    wake_up_after(10 * S);
+    scripted_thread(2)->busy_milli = 1000;
+    wake_up_after(90 * S);
+    explain(1, since);
+    cr_expect_eq(view.root_verdict, HL_BUSY);
+    cr_expect_str_empty(view.root_wait);
+}
+
+Test(inquiry, a_root_is_judged_anew_for_a_younger_suspicion)
+{
+    wants_lock_of(1, 2);
+    sleeps(2, HL_PLAT_FOR_TIMER)->busy_milli = 1000;
+    hl_inquiry_suspect(&inquiry, 1, scripted.now_ns);
+    wake_up_after(100 * S);
+    scripted_thread(2)->busy_milli = 0;
+    const uint64_t since = scripted.now_ns;
+    wake_up_after(30 * S);
+    hl_inquiry_suspect(&inquiry, 1, since);
+    wake_up_after(10 * S);
+    explain(1, since);
+    cr_expect_eq(view.root_verdict, HL_BLOCKED);
+}
+
+Test(inquiry, a_root_that_was_never_seen_before_has_no_verdict_yet)
+{
+    wants_lock_of(1, 2);
+    sleeps(2, HL_PLAT_FOR_TIMER);
+    explain(1, 0);
+    cr_expect(view.has_root);
+    cr_expect_eq(view.root_verdict, HL_VERDICT_UNKNOWN);
+    cr_expect_str_eq(view.root_wait, "timer");
+}
+
+Test(inquiry, what_a_running_root_waits_for_is_not_said)
+{
+    wants_lock_of(1, 2);
+    sleeps(2, HL_PLAT_FOR_TIMER)->state.state = 'R';
+    explain(1, 0);
+    cr_expect(view.has_root);
+    cr_expect_str_empty(view.root_wait);
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+Test(inquiry, without_memory_only_what_needs_none_is_known)
+{
+    scripted.map_fails_at = 1;
+    scripted.map_fails_on = true;
+    wants_lock_of(1, 2);
+    wants_lock_of(2, 1);
+    wants_lock_of(3, 4);
+    sleeps(4, HL_PLAT_FOR_TIMER);
+    wants_lock_of(5, 5);
+    for (int i = 0; i < 3; i++, wake_up_after(1 * S)) {
+        explain(1, 0);
+        cr_expect_eq(view.holder.thread.tid, 2);
+        explain(3, 0);
+        cr_expect_eq(view.root.thread.tid, 4);
+        cr_expect_eq(view.root_verdict, HL_VERDICT_UNKNOWN);
+        explain(5, 0);
+        cr_expect_eq(view.holder_is, HL_HOLDER_UNKNOWN);
+        cr_expect_eq(hl_inquiry_due_ns(&inquiry), HL_UNKNOWN);
+    }
+}
+
+Test(inquiry, hundreds_of_suspects_are_remembered_and_of_thousands_the_latest)
+{
+    enum { FEW = 500, MANY = 5000 };
+    for (uint64_t tid = 1; tid <= MANY; tid++)
+        wants_lock_of(tid, tid);
+    for (uint64_t tid = 1; tid <= FEW; tid++)
+        explain(tid, 0);
+    const unsigned maps = scripted.maps;
+    wake_up_after(1 * MS);
+    for (uint64_t tid = 1; tid <= FEW; tid++) {
+        explain(tid, 0);
+        cr_expect_eq(view.holder_is, HL_HOLDER_KNOWN, "%d was forgotten", (int)tid);
+    }
+    for (uint64_t tid = 1; tid <= MANY; tid++, wake_up_after(1))
+        explain(tid, 0);
+    for (uint64_t tid = MANY - FEW + 1; tid <= MANY; tid++) {
+        explain(tid, 0);
+        cr_expect_eq(view.holder_is, HL_HOLDER_KNOWN, "%d was forgotten", (int)tid);
+    }
+    cr_expect_eq(scripted.maps, maps + 1, "room for cycles; the table does not grow");
+}
+
+/* ---- threads outside any scope ------------------------------------------------------------------ */
+
+static void heartbeat_after(uint64_t ns)
+{
+    hl_threads_keep(&threads);
+    wake_up_after(ns);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+}
+
+static void look_at_the_idle(void)
+{
+    hl_inquiry_idle(&inquiry, &threads, 99, 100 * S);
+}
+
+Test(inquiry, a_thread_that_used_no_cpu_for_the_limit_is_looked_into_twice)
+{
+    sleeps(1, HL_PLAT_FOR_TIMER);
+    sleeps(99, HL_PLAT_FOR_TIMER);
+    scripted_thread(2)->busy_milli = 1;
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    for (unsigned beat = 1; beat <= 10; beat++) {
+        heartbeat_after(50 * S);
+        look_at_the_idle();
+        cr_expect_eq(scripted_thread(1)->looks, beat < 2 ? 0 : beat == 2 ? 1 : 2, "%u", beat);
+    }
+    cr_expect_eq(scripted_thread(2)->looks, 0, "it runs now and then");
+    cr_expect_eq(scripted_thread(99)->looks, 0, "the monitor itself");
+}
+
+Test(inquiry, one_that_ran_is_idle_anew)
+{
+    sleeps(1, HL_PLAT_FOR_TIMER);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    for (unsigned beat = 1; beat <= 12; beat++) {
+        heartbeat_after(50 * S);
+        look_at_the_idle();
+        if (beat == 6)
+            scripted_thread(1)->cpu_ns++, scripted_thread(1)->state.switches++;
+    }
+    cr_expect_eq(scripted_thread(1)->looks, 4);
+}
+
+Test(inquiry, one_in_a_scope_is_left_to_the_judge)
+{
+    sleeps(1, HL_PLAT_FOR_TIMER);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    for (unsigned beat = 1; beat <= 6; beat++) {
+        heartbeat_after(50 * S);
+        hl_threads_find(&threads, 1)->instrumented = true;
+        look_at_the_idle();
+    }
+    cr_expect_eq(scripted_thread(1)->looks, 0);
+}
+
+Test(inquiry, at_most_64_are_looked_into_at_a_heartbeat)
+{
+    enum { MANY = 200 };
+    for (uint64_t tid = 1000; tid < 1000 + MANY; tid++)
+        sleeps(tid, HL_PLAT_FOR_TIMER);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    unsigned before = 0;
+    for (unsigned beat = 1; beat <= 12; beat++) {
+        heartbeat_after(50 * S);
+        look_at_the_idle();
+        unsigned looks = 0;
+        for (uint64_t tid = 1000; tid < 1000 + MANY; tid++) {
+            looks += scripted_thread(tid)->looks;
+            cr_expect_leq(scripted_thread(tid)->looks, 2);
+        }
+        cr_expect_leq(looks, before + 64);
+        before = looks;
+    }
+    cr_expect_eq(before, 2 * MANY);
+}
+
+Test(inquiry, one_whose_wait_has_no_age_is_not_looked_into_for_ever)
+{
+    sleeps(1, HL_PLAT_FOR_TIMER)->state.times_known = false;
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    for (unsigned beat = 1; beat <= 10; beat++) {
+        heartbeat_after(50 * S);
+        look_at_the_idle();
+    }
+    cr_expect_leq(scripted_thread(1)->looks, 2);
+}
+
+Test(inquiry, one_that_cannot_be_looked_into_is_not_tried_again)
+{
+    unsigned *looks = &sleeps(1, HL_PLAT_FOR_TIMER)->looks;
+    scripted_thread(1)->state_unknown = true;
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    for (unsigned beat = 1; beat <= 10; beat++) {
+        heartbeat_after(50 * S);
+        look_at_the_idle();
+    }
+    cr_expect_eq(*looks, 1);
+}
+
+/* ---- deadlocks ------------------------------------------------------------------------------------- */
+
+static struct hl_deadlock_member members[HL_CHAIN_LINKS];
+static size_t count;
+static uint64_t stalled_tid; /* 0 = nobody is */
+
+static bool is_stalled(void *context, uint64_t tid)
+{
+    cr_assert_eq(context, &stalled_tid);
+    return tid == stalled_tid;
+}
+
+static bool is_deadlock(void)
+{
+    return hl_inquiry_deadlock(&inquiry, is_stalled, &stalled_tid, members, &count);
+}
+
+/* 1 and 2 hold what the other one wants. */
+static void begin_cycle(void)
+{
+    wants_lock_of(1, 2);
+    wants_lock_of(2, 1);
+    explain(1, 0);
+}
+
+Test(inquiry, a_deadlock_is_certain_at_the_second_look_and_said_once)
+{
+    stalled_tid = 2;
+    cr_expect_eq(hl_inquiry_due_ns(&inquiry), HL_UNKNOWN);
+    begin_cycle();
+    cr_expect_not(is_deadlock());
+    cr_expect_eq(hl_inquiry_due_ns(&inquiry), scripted.now_ns + 10 * MS);
+    wake_up_after(10 * MS);
+    cr_assert(is_deadlock());
+    cr_expect_eq(count, 2);
+    cr_expect_eq(members[0].thread.tid, 1);
+    cr_expect_str_eq(members[0].lock, "mutex:0x1001");
+    cr_expect_eq(members[1].thread.tid, 2);
+    cr_expect_str_eq(members[1].lock, "mutex:0x1002");
+    cr_expect_not(is_deadlock());
+    cr_expect_eq(inquiry.deadlocks.said, 1);
+    cr_expect_eq(hl_inquiry_due_ns(&inquiry), HL_UNKNOWN);
+    for (int i = 0; i < 5; i++, wake_up_after(10 * S)) {
+        explain(1, 0);
+        cr_expect_not(is_deadlock());
+    }
+}
+
+Test(inquiry, a_wake_up_that_comes_too_soon_proves_nothing)
+{
+    stalled_tid = 1;
+    begin_cycle();
+    for (int i = 0; i < 4; i++) {
+        wake_up_after(1 * MS);
+        cr_expect_not(is_deadlock());
+    }
+    cr_expect_eq(scripted_thread(1)->looks, 1);
+    wake_up_after(1 * MS);
+    cr_expect(is_deadlock());
+}
+
+Test(inquiry, without_a_suspect_in_it_a_cycle_waits_until_there_is_one)
+{
+    begin_cycle();
+    stalled_tid = 3; /* outside */
+    wake_up_after(10 * MS);
+    cr_expect_not(is_deadlock());
+    cr_expect_eq(hl_inquiry_due_ns(&inquiry), HL_UNKNOWN, "it is known well enough");
+    const unsigned looks = scripted_thread(1)->looks;
+    for (int i = 0; i < 5; i++, wake_up_after(30 * S))
+        cr_expect_not(is_deadlock());
+    cr_expect_eq(scripted_thread(1)->looks, looks, "and not looked at again");
+    stalled_tid = 2;
+    cr_expect(is_deadlock());
+    cr_expect_eq(scripted_thread(1)->looks, looks + 1, "but for the last time");
+}
+
+Test(inquiry, one_that_dissolved_is_none)
+{
+    stalled_tid = 1;
+    begin_cycle();
+    sleeps(2, HL_PLAT_FOR_TIMER);
+    wake_up_after(10 * MS);
+    cr_expect_not(is_deadlock());
+    cr_expect_eq(inquiry.deadlocks.count, 0);
+    cr_expect_eq(hl_inquiry_due_ns(&inquiry), HL_UNKNOWN);
+}
+
+Test(inquiry, one_whose_thread_is_gone_is_none)
+{
+    stalled_tid = 2;
+    begin_cycle();
+    scripted_thread_gone(1);
+    wake_up_after(10 * MS);
+    cr_expect_not(is_deadlock());
+    cr_expect_eq(inquiry.deadlocks.count, 0);
+}
+
+Test(inquiry, of_several_that_dissolved_each_is_forgotten_and_the_rest_is_said)
+{
+    for (uint64_t first = 1; first < 9; first += 2) {
+        wants_lock_of(first, first + 1);
+        wants_lock_of(first + 1, first);
+        explain(first, 0);
+    }
+    cr_expect_eq(inquiry.deadlocks.count, 4);
+    sleeps(1, HL_PLAT_FOR_TIMER);
+    sleeps(7, HL_PLAT_FOR_TIMER);
+    stalled_tid = 5;
+    wake_up_after(10 * MS);
+    cr_assert(is_deadlock());
+    cr_expect_eq(members[0].thread.tid, 5);
+    cr_expect_not(is_deadlock());
+    cr_expect_eq(inquiry.deadlocks.count, 2);
+}
+
+Test(inquiry, one_in_which_somebody_ran_starts_over)
+{
+    stalled_tid = 1;
+    begin_cycle();
+    for (int i = 0; i < 3; i++) {
+        scripted_thread(2)->state.switches++;
+        wake_up_after(10 * MS);
+        cr_expect_not(is_deadlock());
+        cr_expect_eq(hl_inquiry_due_ns(&inquiry), scripted.now_ns + 10 * MS);
+    }
+    wake_up_after(10 * MS);
+    cr_expect(is_deadlock());
+}
+
+Test(inquiry, a_lock_of_which_nothing_is_known_is_unknown)
+{
+    stalled_tid = 1;
+    wants_lock_of(1, 2)->look.known &= ~HL_KNOWN(HL_PLAT_WAIT);
+    wants_lock_of(2, 1);
+    explain(1, 0);
+    wake_up_after(10 * MS);
+    cr_assert(is_deadlock());
+    cr_expect_str_empty(members[0].lock);
+    cr_expect_str_eq(members[1].lock, "mutex:0x1002");
+}
