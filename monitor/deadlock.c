@@ -92,10 +92,11 @@ static void see_again(struct hl_cycle *known, const struct hl_cycle *now)
 {
     bool same_wait = is_same_wait(known, now);
     known->has_idle |= now->has_idle;
-    if (same_wait && now->seen_ns - known->seen_ns < HL_SIGHTINGS_APART_NS)
+    known->seen_ns = now->seen_ns;
+    if (same_wait && now->seen_ns - known->counted_ns < HL_SIGHTINGS_APART_NS)
         return;
     known->sightings = same_wait ? known->sightings + 1 : 1;
-    known->seen_ns = now->seen_ns;
+    known->counted_ns = now->seen_ns;
     memcpy(known->members, now->members, sizeof known->members);
 }
 
@@ -110,7 +111,7 @@ static bool is_member(const struct hl_cycle *cycle, uint64_t tid)
 void hl_deadlocks_see(struct hl_deadlocks *deadlocks, const struct hl_chain *chain,
                       uint64_t idle_tid, uint64_t now_ns)
 {
-    struct hl_cycle now = {.seen_ns = now_ns, .sightings = 1};
+    struct hl_cycle now = {.seen_ns = now_ns, .sightings = 1, .counted_ns = now_ns};
     take_members(chain, &now);
     now.has_idle = idle_tid != 0 && is_member(&now, idle_tid);
     struct hl_cycle *known = find(deadlocks, &now);

@@ -25,7 +25,8 @@ struct hl_cycle {
     size_t count;
     struct hl_cycle_member members[HL_CHAIN_LINKS]; /* the smallest tid first */
     uint64_t seen_ns;                               /* last */
-    unsigned sightings;                             /* of exactly these waits */
+    unsigned sightings;                             /* of exactly these waits, apart */
+    uint64_t counted_ns;                            /* the last of them */
     bool has_idle;                                  /* a member is a suspect outside any scope */
     bool is_said;
 };

@@ -324,8 +324,8 @@ bool hl_inquiry_deadlock(struct hl_inquiry *inquiry, hl_is_stalled *is_stalled, 
     for (size_t i = 0; (cycle = hl_deadlocks_unsaid(&inquiry->deadlocks, i)) != NULL; i++) {
         bool is_suspect = has_suspect(cycle, is_stalled, context);
         if (cycle->seen_ns != inquiry->now_ns) {
-            bool is_fresh = inquiry->now_ns - cycle->seen_ns < HL_SIGHTINGS_APART_NS;
-            if (is_fresh || (!is_suspect && cycle->sightings > 1))
+            bool is_too_soon = inquiry->now_ns - cycle->counted_ns < HL_SIGHTINGS_APART_NS;
+            if (cycle->sightings < 2 ? is_too_soon : !is_suspect)
                 continue;
             if (!is_still_there(inquiry, cycle)) {
                 hl_deadlocks_forget(&inquiry->deadlocks, cycle);
@@ -348,7 +348,7 @@ uint64_t hl_inquiry_due_ns(const struct hl_inquiry *inquiry)
     uint64_t due = HL_UNKNOWN;
     const struct hl_cycle *cycle;
     for (size_t i = 0; (cycle = hl_deadlocks_unsaid(&inquiry->deadlocks, i)) != NULL; i++)
-        if (cycle->sightings < 2 && cycle->seen_ns + AGAIN < due)
-            due = cycle->seen_ns + AGAIN;
+        if (cycle->sightings < 2 && cycle->counted_ns + AGAIN < due)
+            due = cycle->counted_ns + AGAIN;
     return due;
 }

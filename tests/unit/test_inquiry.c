@@ -591,6 +591,16 @@ Test(inquiry, a_wake_up_that_comes_too_soon_proves_nothing)
     cr_expect(is_deadlock());
 }
 
+Test(inquiry, one_that_is_certain_is_said_at_once_when_it_gets_a_suspect)
+{
+    begin_cycle();
+    wake_up_after(10 * MS);
+    cr_expect_not(is_deadlock());
+    stalled_tid = 2;
+    wake_up_after(1 * MS); /* however soon after the last look */
+    cr_expect(is_deadlock());
+}
+
 Test(inquiry, without_a_suspect_in_it_a_cycle_waits_until_there_is_one)
 {
     begin_cycle();
