@@ -418,8 +418,36 @@ Test(line, a_thread_is_its_number_and_name)
          ",\"thread_tid\":4250,\"thread_name\":\"my thread\"", "thread", &spaced);
     PAIR(hl_line_thread, " thread=4250/", ",\"thread_tid\":4250,\"thread_name\":\"\"", "thread",
          &unnamed);
+    PAIR(hl_line_thread, " holder=4250/writer", ",\"holder_tid\":4250,\"holder_name\":\"writer\"",
+         "holder", &plain);
+    PAIR(hl_line_thread, " thread12=4250/writer",
+         ",\"thread12_tid\":4250,\"thread12_name\":\"writer\"", "thread12", &plain);
     PAIR(hl_line_thread, " holder=?", ",\"holder_tid\":null,\"holder_name\":null", "holder",
          &unknown);
+}
+
+Test(line, a_thread_that_does_not_fit_is_left_out_number_and_name)
+{
+    const struct hl_thread_ref thread = {4250, "writer"};
+    bool was_left_out = false, was_shown = false;
+    for (size_t left = 0; left < 50; left++) {
+        begin();
+        text.limit = text.length + left;
+        json.limit = json.length + left;
+        hl_line_thread(&text, "holder", &thread);
+        hl_line_thread(&json, "holder", &thread);
+        hl_line_end(&text);
+        hl_line_end(&json);
+        const bool in_text = strstr(text.bytes, "holder"), in_json = strstr(json.bytes, "holder");
+        cr_expect_eq(in_text, strstr(text.bytes, " holder=4250/") != NULL);
+        cr_expect_eq(in_json,
+                     strstr(json.bytes, ",\"holder_tid\":4250,\"holder_name\":\"") != NULL);
+        cr_expect(in_text || text.truncated);
+        cr_expect(in_json || json.truncated);
+        was_left_out |= !in_text && !in_json;
+        was_shown |= in_text && in_json;
+    }
+    cr_expect(was_left_out && was_shown);
 }
 
 Test(line, a_name_without_a_terminator_ends_with_its_field)

@@ -917,6 +917,18 @@ static bool count_allocations(void)
 
 static void *volatile kept;
 
+static void want_lock_of(uint64_t tid, uint64_t owner)
+{
+    struct scripted_thread *thread = scripted_thread(tid);
+    thread->look = (struct hl_plat_look){
+        .known = HL_KNOWN(HL_PLAT_SYSCALL) | HL_KNOWN(HL_PLAT_WAIT) | HL_KNOWN(HL_PLAT_HOLDER),
+        .waits_for = HL_PLAT_FOR_MUTEX,
+        .descriptor = -1,
+        .mutex = {.owner = owner, .contended = true, .is_sound = true},
+        .steady = true,
+    };
+}
+
 Test(session, ten_thousand_turns_allocate_nothing, .timeout = 120)
 {
     if (!count_allocations())
@@ -932,6 +944,8 @@ Test(session, ten_thousand_turns_allocate_nothing, .timeout = 120)
         if (i % 40 == 0)
             story_stopped(i * S + 700 * MS, 2 * S, "stopped");
     }
+    for (uint64_t who = 1; who <= 8; who++)
+        want_lock_of(story_tid((unsigned)who), story_tid((unsigned)(who ^ 1)));
     story_at(500 * S, 0, story_do_end);
     story_open();
     uint64_t maps = 0;
@@ -946,6 +960,7 @@ Test(session, ten_thousand_turns_allocate_nothing, .timeout = 120)
     cr_expect_eq(allocations, 0);
     cr_expect_eq(scripted.maps, maps, "nor is anything mapped any more");
     cr_expect_geq(story_count("STALL"), 100);
+    cr_expect_geq(story_count("DEADLOCK"), 3);
     story_close();
     counts_allocations = true;
     kept = malloc(1);
