@@ -27,6 +27,7 @@
 #define SHOWN_BYTES 72 /* each with so many bytes */
 #define MAX_POLLED 64  /* entries that are read */
 #define MAX_SELECTED 1024
+#define MAX_LISTED 256 /* room in the table of descriptors of a process whose epolls are listed */
 
 struct text {
     char bytes[SYSCALL_BYTES];
@@ -276,35 +277,55 @@ static void look_at_select(struct looking *looking, const struct hl_plat_call *c
     look_at_set(looking, &set);
 }
 
-/* The kernel lists a set under the lock of epoll_ctl, which a waiting thread does not hold. */
-static void look_at_epoll(struct looking *looking)
+/* The kernel lists the whole set or nothing, at 1 us an entry, under the lock that
+ * epoll_ctl takes: a server with 10,000 connections would feel it. How large the
+ * set is cannot be asked, but not much larger than the table. */
+static bool may_list(struct hl_plat *plat)
+{
+    struct hl_plat_status status;
+
+    return hl_plat_read_status(plat, &status) == 0 && status.descriptors <= MAX_LISTED;
+}
+
+/* 0 or a negative errno. */
+static int read_set(struct looking *looking, struct set *set)
 {
     struct hl_plat *plat = looking->plat;
-    struct hl_plat_look *look = looking->look;
-    struct set set = {.count = 0};
     char file[32];
     uint64_t descriptor;
 
-    look->descriptor = looking->meaning.descriptor;
-    snprintf(file, sizeof file, "fdinfo/%" PRId64, look->descriptor);
+    snprintf(file, sizeof file, "fdinfo/%" PRId64, looking->meaning.descriptor);
     ssize_t size =
         hl_plat_read_of_thread(plat, looking->tid, file, plat->buffer, sizeof plat->buffer);
-    if (size < 0) {
-        miss_wait(looking, (int)size);
-        return;
-    }
-    set.is_cut = (size_t)size == sizeof plat->buffer;
+    if (size < 0)
+        return (int)size;
+    set->is_cut = (size_t)size == sizeof plat->buffer;
     char *line = plat->buffer, *end = plat->buffer + size, *stop;
     for (; (stop = memchr(line, '\n', (size_t)(end - line))); line = stop + 1)
         if (hl_plat_parse_watched(line, (size_t)(stop + 1 - line), &descriptor))
-            add_to_set(&set, (int64_t)descriptor);
-    if (set.count == 0 && !set.is_cut) {
+            add_to_set(set, (int64_t)descriptor);
+    return 0;
+}
+
+static void look_at_epoll(struct looking *looking)
+{
+    struct hl_plat_look *look = looking->look;
+    struct set set = {.count = 0};
+
+    if (!may_list(looking->plat)) {
+        look_at_descriptor(looking, looking->meaning.descriptor);
+        return;
+    }
+    int error = read_set(looking, &set);
+    if (error) {
+        miss_wait(looking, error);
+    } else if (set.count == 0 && !set.is_cut) {
         snprintf(look->object, sizeof look->object, "nothing");
         know_wait(looking);
     } else {
         look_at_set(looking, &set);
-        look->descriptor = looking->meaning.descriptor;
     }
+    look->descriptor = looking->meaning.descriptor;
 }
 
 /* ---- calls that wait for no object ------------------------------------------------- */

@@ -171,7 +171,7 @@ void hl_plat_parse_status(const char *text, size_t size, struct hl_plat_status *
     struct hl_plat_piece line;
 
     *status = (struct hl_plat_status){HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN,
-                                      HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN};
+                                      HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN};
     while (take_until(&cursor, '\n', &line)) {
         line.size++; /* its end stays with it: a number must be followed by something */
         fill(&status->rss_bytes, labelled_kib(line, "VmRSS:"));
@@ -179,6 +179,7 @@ void hl_plat_parse_status(const char *text, size_t size, struct hl_plat_status *
         fill(&status->vm_bytes, labelled_kib(line, "VmSize:"));
         fill(&status->threads, labelled_number(line, "Threads:"));
         fill(&status->tracer, labelled_number(line, "TracerPid:"));
+        fill(&status->descriptors, labelled_number(line, "FDSize:"));
     }
 }
 

@@ -642,10 +642,31 @@ Test(look, epoll_lists_what_is_in_the_set)
     look = look_until(waiter.tid, NULL);
     assert_object(&look, "epoll_wait", "pipe");
     cr_assert_eq(look.descriptor, set);
+    epoll_ctl(set, EPOLL_CTL_ADD, pair[0], &event);
+    look = look_until(waiter.tid, NULL); /* in the kernel's order, which is that of addresses */
+    cr_assert(strcmp(look.object, "pipe, socket unix") == 0 ||
+                  strcmp(look.object, "socket unix, pipe") == 0,
+              "%s", look.object);
+    epoll_ctl(set, EPOLL_CTL_DEL, ends[0], &event);
     for (int i = 0; i < 5; i++)
         epoll_ctl(set, EPOLL_CTL_ADD, dup(pair[0]), &event);
     look = look_until(waiter.tid, NULL);
-    assert_object(&look, "epoll_wait", "pipe, socket unix, socket unix +3 more");
+    assert_object(&look, "epoll_wait", "socket unix, socket unix, socket unix +3 more");
+}
+
+Test(look, the_epoll_of_a_large_server_is_not_listed)
+{
+    ONLY_ON_LINUX("about system calls");
+    int ends[2], set = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN};
+    cr_assert(pipe(ends) == 0 && epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &event) == 0);
+    struct waiter waiter = {.wait = wait_in_epoll, .descriptor = set};
+
+    cr_assert_geq(fcntl(ends[0], F_DUPFD_CLOEXEC, 600), 600);
+    begin(&waiter);
+    struct hl_plat_look look = look_until(waiter.tid, NULL);
+    assert_object(&look, "epoll_wait", "epoll");
+    cr_assert_eq(look.descriptor, set);
 }
 
 /* ---- children, time, signals, locks -------------------------------------------------------- */

@@ -45,15 +45,16 @@ static struct hl_plat_status status_of(const char *bytes, size_t size)
 
 Test(parse_status, reads_what_a_kernel_writes)
 {
-    struct hl_plat_status status =
-        STATUS("Name:\tcat\nUmask:\t0022\nTracerPid:\t77\nGroups:\t \nVmPeak:\t    3000 kB\n"
-               "VmSize:\t    2764 kB\nVmHWM:\t    1000 kB\nVmRSS:\t     996 kB\nThreads:\t12\n");
+    struct hl_plat_status status = STATUS(
+        "Name:\tcat\nUmask:\t0022\nTracerPid:\t77\nFDSize:\t256\nGroups:\t \nVmPeak:\t    3000 kB\n"
+        "VmSize:\t    2764 kB\nVmHWM:\t    1000 kB\nVmRSS:\t     996 kB\nThreads:\t12\n");
 
     cr_assert_eq(status.vm_bytes, 2764u * 1024);
     cr_assert_eq(status.peak_rss_bytes, 1000u * 1024);
     cr_assert_eq(status.rss_bytes, 996u * 1024);
     cr_assert_eq(status.threads, 12);
     cr_assert_eq(status.tracer, 77);
+    cr_assert_eq(status.descriptors, 256);
 }
 
 Test(parse_status, what_is_not_there_is_unknown)
@@ -61,7 +62,8 @@ Test(parse_status, what_is_not_there_is_unknown)
     struct hl_plat_status status = STATUS("");
 
     cr_assert(status.rss_bytes == UNKNOWN && status.peak_rss_bytes == UNKNOWN &&
-              status.vm_bytes == UNKNOWN && status.threads == UNKNOWN && status.tracer == UNKNOWN);
+              status.vm_bytes == UNKNOWN && status.threads == UNKNOWN && status.tracer == UNKNOWN &&
+              status.descriptors == UNKNOWN);
     status = STATUS("VmRSS:\t 1 kB\n");
     cr_assert_eq(status.rss_bytes, 1024);
     cr_assert_eq(status.vm_bytes, UNKNOWN);
