@@ -166,6 +166,16 @@ Test(inquiry, two_threads_that_share_a_place_are_not_mixed_up)
     }
 }
 
+Test(inquiry, one_that_is_gone_leaves_nothing_in_the_place_that_it_shares)
+{
+    wants_lock_of(1, 1 + HL_LOOKS_KEPT);
+    for (int i = 0; i < 3; i++) {
+        explain(1, 0);
+        cr_expect_str_eq(view.wait, "mutex:0x1001");
+        cr_expect_eq(view.holder_is, HL_HOLDER_UNKNOWN);
+    }
+}
+
 Test(inquiry, a_look_that_failed_is_not_taken_for_one)
 {
     sleeps(1, HL_PLAT_FOR_TIMER);
@@ -647,11 +657,11 @@ Test(inquiry, of_several_that_dissolved_each_is_forgotten_and_the_rest_is_said)
     }
     cr_expect_eq(inquiry.deadlocks.count, 4);
     sleeps(1, HL_PLAT_FOR_TIMER);
-    sleeps(7, HL_PLAT_FOR_TIMER);
-    stalled_tid = 5;
+    sleeps(3, HL_PLAT_FOR_TIMER);
+    stalled_tid = 7;
     wake_up_after(10 * MS);
     cr_assert(is_deadlock());
-    cr_expect_eq(members[0].thread.tid, 5);
+    cr_expect_eq(members[0].thread.tid, 7);
     cr_expect_not(is_deadlock());
     cr_expect_eq(inquiry.deadlocks.count, 2);
 }
