@@ -21,13 +21,15 @@
 #include <string.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #define SYSCALL_BYTES 256
 #define SHOWN 3        /* of several descriptors, so many are described */
 #define SHOWN_BYTES 72 /* each with so many bytes */
 #define MAX_POLLED 64  /* entries that are read */
 #define MAX_SELECTED 1024
-#define MAX_LISTED 256 /* room in the table of descriptors of a process whose epolls are listed */
+#define MOST_OPEN 32      /* descriptors of a process whose epolls are listed */
+#define MOST_IN_TABLE 256 /* or room for them; a program that a shell started has this already */
 
 struct text {
     char bytes[SYSCALL_BYTES];
@@ -279,12 +281,16 @@ static void look_at_select(struct looking *looking, const struct hl_plat_call *c
 
 /* The kernel lists the whole set or nothing, at 1 us an entry, under the lock that
  * epoll_ctl takes: a server with 10,000 connections would feel it. How large the
- * set is cannot be asked, but not much larger than the table. */
+ * set is cannot be asked, but hardly larger than what is open, which the folder's
+ * size tells since Linux 6.2; before, only how large the table is. */
 static bool may_list(struct hl_plat *plat)
 {
     struct hl_plat_status status;
+    struct stat folder;
 
-    return hl_plat_read_status(plat, &status) == 0 && status.descriptors <= MAX_LISTED;
+    if (stat("/proc/thread-self/fd", &folder) == 0 && folder.st_size > 0)
+        return folder.st_size <= MOST_OPEN;
+    return hl_plat_read_status(plat, &status) == 0 && status.descriptors <= MOST_IN_TABLE;
 }
 
 /* 0 or a negative errno. */
