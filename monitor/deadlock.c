@@ -93,6 +93,7 @@ static void see_again(struct hl_cycle *known, const struct hl_cycle *now)
     bool same_wait = is_same_wait(known, now);
     known->has_idle |= now->has_idle;
     known->seen_ns = now->seen_ns;
+    known->misses = 0;
     if (same_wait && now->seen_ns - known->counted_ns < HL_SIGHTINGS_APART_NS)
         return;
     known->sightings = same_wait ? known->sightings + 1 : 1;
@@ -121,11 +122,11 @@ void hl_deadlocks_see(struct hl_deadlocks *deadlocks, const struct hl_chain *cha
         remember(deadlocks, &now);
 }
 
-struct hl_cycle *hl_deadlocks_unsaid(const struct hl_deadlocks *deadlocks, size_t i)
+struct hl_cycle *hl_deadlocks_find(const struct hl_deadlocks *deadlocks, bool said, size_t i)
 {
     for (size_t at = 0; at < deadlocks->count; at++) {
         struct hl_cycle *cycle = cycle_at(deadlocks, at);
-        if (!cycle->is_said && i-- == 0)
+        if (cycle->is_said == said && i-- == 0)
             return cycle;
     }
     return NULL;

@@ -29,6 +29,7 @@ struct hl_cycle {
     uint64_t counted_ns;                            /* the last of them */
     bool has_idle;                                  /* a member is a suspect outside any scope */
     bool is_said;
+    unsigned misses; /* it was looked for and not seen; once said, counted by the caller */
 };
 
 struct hl_deadlocks {
@@ -45,10 +46,10 @@ void hl_deadlocks_free(struct hl_deadlocks *deadlocks);
 void hl_deadlocks_see(struct hl_deadlocks *deadlocks, const struct hl_chain *chain,
                       uint64_t idle_tid, uint64_t now_ns);
 
-/* The i-th cycle that was not said yet, NULL = no more. */
-struct hl_cycle *hl_deadlocks_unsaid(const struct hl_deadlocks *deadlocks, size_t i);
+/* The i-th cycle that was said, or was not yet; NULL = no more. */
+struct hl_cycle *hl_deadlocks_find(const struct hl_deadlocks *deadlocks, bool said, size_t i);
 
-/* One that was looked for and not seen has dissolved. */
+/* One that has dissolved. */
 void hl_deadlocks_forget(struct hl_deadlocks *deadlocks, struct hl_cycle *cycle);
 void hl_deadlocks_say(struct hl_deadlocks *deadlocks, struct hl_cycle *cycle);
 

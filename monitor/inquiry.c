@@ -11,9 +11,8 @@
 
 #define SETS 256
 #define WAYS 4
-#define IDLE_LOOKS 64     /* at one heartbeat */
+#define IDLE_LOOKS 128    /* at one heartbeat: a thread and the one it may wait for count two */
 #define FRESH 1000000ull  /* a look is not taken twice within this */
-#define IDLE_LOOKS_EACH 2 /* while it is idle */
 #define AGAIN 10000000ull /* what may be a deadlock is looked at again */
 
 struct hl_case {
@@ -265,27 +264,29 @@ void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since
 
 /* ---- threads outside any scope ---------------------------------------------------------- */
 
-/* Twice: what a thread that locks its own mutex again waits for is certain only
- * when it was seen in that wait before. */
-static void look_at_idle(struct hl_inquiry *inquiry, uint64_t tid, struct hl_thread_mark *mark)
+/* Looked into at the limit, once more soon (what a thread that locks its own mutex
+ * again waits for is certain only when it was seen in that wait before), then when
+ * the idle time has doubled: somebody else may have closed a cycle meanwhile. */
+static bool is_due(const struct hl_thread_mark *mark, uint64_t idle_ns, uint64_t limit_ns)
 {
-    bool is_done = !follow(inquiry, tid, tid) || inquiry->chain.links[0].waited_ns > 0;
-    mark->looks = is_done ? IDLE_LOOKS_EACH : mark->looks + 1;
+    unsigned doubled = mark->looks < 2 ? 0 : mark->looks - 1;
+    return doubled < 32 && idle_ns >> doubled >= limit_ns;
 }
 
 void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uint64_t self_tid,
                      uint64_t limit_ns)
 {
-    size_t looks = 0;
-    for (size_t i = 0; i < hl_threads_count(threads) && looks < IDLE_LOOKS; i++) {
-        struct hl_thread_use *use = hl_threads_at(threads, i);
-        struct hl_thread_mark *mark = hl_threads_mark(threads, i);
+    size_t count = hl_threads_count(threads), looks = 0;
+    for (size_t i = 0; i < count && looks < IDLE_LOOKS; i++) {
+        size_t position = inquiry->idle_next++ % count; /* everybody has a turn */
+        struct hl_thread_use *use = hl_threads_at(threads, position);
+        struct hl_thread_mark *mark = hl_threads_mark(threads, position);
         uint64_t idle = hl_clock_age(inquiry->clock, mark->idle_since_ns, inquiry->now_ns);
-        if (use->instrumented || mark->looks == IDLE_LOOKS_EACH || idle < limit_ns ||
-            use->tid == self_tid)
+        if (use->instrumented || use->tid == self_tid || !is_due(mark, idle, limit_ns))
             continue;
-        looks++;
-        look_at_idle(inquiry, use->tid, mark);
+        mark->looks++;
+        follow(inquiry, use->tid, use->tid);
+        looks += inquiry->chain.count + 1;
     }
 }
 
@@ -321,7 +322,7 @@ bool hl_inquiry_deadlock(struct hl_inquiry *inquiry, hl_is_stalled *is_stalled, 
                          struct hl_deadlock_member members[HL_CHAIN_LINKS], size_t *count)
 {
     struct hl_cycle *cycle;
-    for (size_t i = 0; (cycle = hl_deadlocks_unsaid(&inquiry->deadlocks, i)) != NULL; i++) {
+    for (size_t i = 0; (cycle = hl_deadlocks_find(&inquiry->deadlocks, false, i)) != NULL; i++) {
         bool is_suspect = has_suspect(cycle, is_stalled, context);
         if (cycle->seen_ns != inquiry->now_ns) {
             bool is_too_soon = inquiry->now_ns - cycle->counted_ns < HL_SIGHTINGS_APART_NS;
@@ -343,11 +344,23 @@ bool hl_inquiry_deadlock(struct hl_inquiry *inquiry, hl_is_stalled *is_stalled, 
     return false;
 }
 
+/* Missing twice: a signal may just have made a member wait anew. */
+void hl_inquiry_forget_dissolved(struct hl_inquiry *inquiry)
+{
+    struct hl_cycle *cycle;
+    for (size_t i = 0; (cycle = hl_deadlocks_find(&inquiry->deadlocks, true, i)) != NULL; i++) {
+        if (is_still_there(inquiry, cycle) || ++cycle->misses < 2)
+            continue;
+        hl_deadlocks_forget(&inquiry->deadlocks, cycle);
+        i--;
+    }
+}
+
 uint64_t hl_inquiry_due_ns(const struct hl_inquiry *inquiry)
 {
     uint64_t due = HL_UNKNOWN;
     const struct hl_cycle *cycle;
-    for (size_t i = 0; (cycle = hl_deadlocks_unsaid(&inquiry->deadlocks, i)) != NULL; i++)
+    for (size_t i = 0; (cycle = hl_deadlocks_find(&inquiry->deadlocks, false, i)) != NULL; i++)
         if (cycle->sightings < 2 && cycle->counted_ns + AGAIN < due)
             due = cycle->counted_ns + AGAIN;
     return due;

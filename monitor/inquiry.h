@@ -24,6 +24,7 @@ struct hl_inquiry {
     const struct hl_plat_limits *limits; /* as last read */
     struct hl_array cases;               /* by a hash of the tid */
     struct hl_deadlocks deadlocks;
+    size_t idle_next; /* where hl_inquiry_idle goes on */
     uint64_t now_ns;
     bool throttled_is_read; /* at this wake-up */
     uint64_t throttled_ns;
@@ -51,8 +52,9 @@ void hl_inquiry_suspect(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since
 void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since_ns,
                         struct hl_evidence_view *view);
 
-/* Threads outside any scope that used no CPU for limit_ns: each is looked into
- * twice, some at each call. After a sample of all threads. */
+/* Threads outside any scope that used no CPU for limit_ns: looks into some of them
+ * at each call, into each twice and then whenever that time has doubled. After a
+ * sample of all threads. */
 void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uint64_t self_tid,
                      uint64_t limit_ns);
 
@@ -61,6 +63,9 @@ void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uin
 typedef bool hl_is_stalled(void *context, uint64_t tid);
 bool hl_inquiry_deadlock(struct hl_inquiry *inquiry, hl_is_stalled *is_stalled, void *context,
                          struct hl_deadlock_member members[HL_CHAIN_LINKS], size_t *count);
+/* Deadlocks that were said and are no more may be said again when they come back.
+ * At heartbeats. */
+void hl_inquiry_forget_dissolved(struct hl_inquiry *inquiry);
 /* When to look again at what may be one; HL_UNKNOWN = nothing. */
 uint64_t hl_inquiry_due_ns(const struct hl_inquiry *inquiry);
 

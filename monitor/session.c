@@ -266,6 +266,14 @@ static void look_at_all(struct hl_session *session, enum look kind, uint64_t now
         hl_plat_barrier();
 }
 
+static void look_at_the_idle(struct hl_session *session)
+{
+    hl_inquiry_forget_dissolved(&session->inquiry);
+    if (session->stalls.limit_ns)
+        hl_inquiry_idle(&session->inquiry, &session->threads, session->tid,
+                        session->stalls.limit_ns);
+}
+
 /* A thread that went on while its stall was being reported did not know that it
  * had to say so: hence the second look, after the barrier. */
 static void look_around(struct hl_session *session, enum look kind, size_t cap, uint64_t now)
@@ -275,9 +283,8 @@ static void look_around(struct hl_session *session, enum look kind, size_t cap, 
         hl_picture_begin(&session->picture, cap);
     }
     look_at_all(session, kind, now);
-    if (kind == LOOK_AND_BEAT && session->stalls.limit_ns)
-        hl_inquiry_idle(&session->inquiry, &session->threads, session->tid,
-                        session->stalls.limit_ns);
+    if (kind == LOOK_AND_BEAT)
+        look_at_the_idle(session);
     hl_say_deadlocks(session);
     if (session->stalls.reported)
         look_at_all(session, LOOK_ONLY, hl_plat_now_ns());

@@ -90,7 +90,6 @@ struct scripted {
     struct hl_plat_limits limits;   /* 8 cores, no memory limit */
     const char *missing[HL_PLAT_KEYS];
     uint64_t throttled_ns;   /* cumulative; there is none without limits.quota_milli */
-    unsigned lessons;        /* steps of hl_plat_learn that are left */
     void (*list_hook)(void); /* runs at the start of hl_plat_threads, without the lock */
     size_t list_total;       /* not 0: what hl_plat_threads claims, whatever there is */
 

@@ -106,12 +106,12 @@ Test(deadlock, it_stays_said_though_a_member_waits_anew)
 {
     struct hl_chain *chain = cycle_of(10, 2, 0);
     hl_deadlocks_see(&deadlocks, chain, 0, 10 * MS);
-    hl_deadlocks_say(&deadlocks, hl_deadlocks_unsaid(&deadlocks, 0));
+    hl_deadlocks_say(&deadlocks, hl_deadlocks_find(&deadlocks, false, 0));
     cr_expect_eq(deadlocks.said, 1);
     chain->links[0].look.state.switches++;
     hl_deadlocks_see(&deadlocks, chain, 0, 20 * MS);
     cr_expect(only()->is_said);
-    cr_expect_null(hl_deadlocks_unsaid(&deadlocks, 0));
+    cr_expect_null(hl_deadlocks_find(&deadlocks, false, 0));
 }
 
 Test(deadlock, other_threads_or_locks_are_another_cycle)
@@ -129,7 +129,7 @@ Test(deadlock, other_threads_or_locks_are_another_cycle)
     hl_deadlocks_see(&deadlocks, cycle_of(20, 2, 0), 0, 50 * MS);
     cr_expect_eq(deadlocks.count, 5, "other threads");
     for (size_t i = 0; i < 5; i++)
-        cr_expect_eq(hl_deadlocks_unsaid(&deadlocks, i)->sightings, 1);
+        cr_expect_eq(hl_deadlocks_find(&deadlocks, false, i)->sightings, 1);
 }
 
 Test(deadlock, that_one_member_is_idle_is_remembered)
@@ -146,11 +146,11 @@ Test(deadlock, the_unsaid_ones_are_counted_without_the_others)
 {
     for (uint64_t i = 0; i < 4; i++)
         hl_deadlocks_see(&deadlocks, cycle_of(10 * (i + 1), 2, 0), 0, (10 + i) * MS);
-    hl_deadlocks_say(&deadlocks, hl_deadlocks_unsaid(&deadlocks, 1));
-    cr_expect_eq(hl_deadlocks_unsaid(&deadlocks, 0)->members[0].tid, 10);
-    cr_expect_eq(hl_deadlocks_unsaid(&deadlocks, 1)->members[0].tid, 30);
-    cr_expect_eq(hl_deadlocks_unsaid(&deadlocks, 2)->members[0].tid, 40);
-    cr_expect_null(hl_deadlocks_unsaid(&deadlocks, 3));
+    hl_deadlocks_say(&deadlocks, hl_deadlocks_find(&deadlocks, false, 1));
+    cr_expect_eq(hl_deadlocks_find(&deadlocks, false, 0)->members[0].tid, 10);
+    cr_expect_eq(hl_deadlocks_find(&deadlocks, false, 1)->members[0].tid, 30);
+    cr_expect_eq(hl_deadlocks_find(&deadlocks, false, 2)->members[0].tid, 40);
+    cr_expect_null(hl_deadlocks_find(&deadlocks, false, 3));
 }
 
 Test(deadlock, one_that_was_forgotten_is_new_when_it_comes_back)
@@ -158,28 +158,28 @@ Test(deadlock, one_that_was_forgotten_is_new_when_it_comes_back)
     for (uint64_t i = 0; i < 3; i++)
         hl_deadlocks_see(&deadlocks, cycle_of(10 * (i + 1), 2, 0), 0, 10 * MS);
     hl_deadlocks_see(&deadlocks, cycle_of(10, 2, 0), 0, 20 * MS);
-    hl_deadlocks_forget(&deadlocks, hl_deadlocks_unsaid(&deadlocks, 0));
+    hl_deadlocks_forget(&deadlocks, hl_deadlocks_find(&deadlocks, false, 0));
     cr_expect_eq(deadlocks.count, 2);
-    cr_expect_eq(hl_deadlocks_unsaid(&deadlocks, 0)->members[0].tid, 30);
-    cr_expect_eq(hl_deadlocks_unsaid(&deadlocks, 1)->members[0].tid, 20);
-    hl_deadlocks_forget(&deadlocks, hl_deadlocks_unsaid(&deadlocks, 1));
+    cr_expect_eq(hl_deadlocks_find(&deadlocks, false, 0)->members[0].tid, 30);
+    cr_expect_eq(hl_deadlocks_find(&deadlocks, false, 1)->members[0].tid, 20);
+    hl_deadlocks_forget(&deadlocks, hl_deadlocks_find(&deadlocks, false, 1));
     hl_deadlocks_see(&deadlocks, cycle_of(10, 2, 0), 0, 30 * MS);
-    cr_expect_eq(hl_deadlocks_unsaid(&deadlocks, 1)->members[0].tid, 10);
-    cr_expect_eq(hl_deadlocks_unsaid(&deadlocks, 1)->sightings, 1);
+    cr_expect_eq(hl_deadlocks_find(&deadlocks, false, 1)->members[0].tid, 10);
+    cr_expect_eq(hl_deadlocks_find(&deadlocks, false, 1)->sightings, 1);
 }
 
 Test(deadlock, beyond_256_the_one_that_was_not_seen_for_longest_makes_room)
 {
     for (uint64_t i = 0; i < 256; i++)
         hl_deadlocks_see(&deadlocks, cycle_of(10 * (i + 1), 2, 0), 0, (10 + i) * MS);
-    const struct hl_cycle *first = hl_deadlocks_unsaid(&deadlocks, 0);
+    const struct hl_cycle *first = hl_deadlocks_find(&deadlocks, false, 0);
     const unsigned maps = scripted.maps;
     hl_deadlocks_see(&deadlocks, cycle_of(10, 2, 0), 0, 1000 * MS); /* the second is oldest now */
     hl_deadlocks_see(&deadlocks, cycle_of(7000, 2, 0), 0, 1001 * MS);
     cr_expect_eq(deadlocks.count, 256);
-    cr_expect_eq(hl_deadlocks_unsaid(&deadlocks, 0), first, "none ever moves");
-    cr_expect_eq(hl_deadlocks_unsaid(&deadlocks, 0)->sightings, 2);
-    cr_expect_eq(hl_deadlocks_unsaid(&deadlocks, 1)->members[0].tid, 7000);
+    cr_expect_eq(hl_deadlocks_find(&deadlocks, false, 0), first, "none ever moves");
+    cr_expect_eq(hl_deadlocks_find(&deadlocks, false, 0)->sightings, 2);
+    cr_expect_eq(hl_deadlocks_find(&deadlocks, false, 1)->members[0].tid, 7000);
     cr_expect_eq(scripted.maps, maps);
 }
 
@@ -188,7 +188,7 @@ Test(deadlock, without_memory_none_is_remembered_until_there_is_some)
     scripted.map_fails_at = 1;
     hl_deadlocks_see(&deadlocks, cycle_of(10, 2, 0), 0, 10 * MS);
     cr_expect_eq(deadlocks.count, 0);
-    cr_expect_null(hl_deadlocks_unsaid(&deadlocks, 0));
+    cr_expect_null(hl_deadlocks_find(&deadlocks, false, 0));
     hl_deadlocks_see(&deadlocks, cycle_of(10, 2, 0), 0, 20 * MS);
     cr_expect_eq(only()->sightings, 1);
 }

@@ -552,15 +552,43 @@ Test(waits, where_no_limit_is_in_force_nobody_outside_is_a_suspect)
     cr_expect_eq(thread(1)->looks, 0);
 }
 
+/* A legitimate wait, until somebody who may wait as well closes the cycle. */
+Test(waits, a_cycle_that_an_idle_thread_is_drawn_into_later_is_found_at_its_doubled_age)
+{
+    wants_lock_of(1, 2);
+    sleeps(2, HL_PLAT_FOR_TIMER);
+    story_idle(0, 2, "for work");
+    story_call(10 * MINUTE, want_lock_of_first, 2);
+    story_run(40 * MINUTE);
+    story_expect_count("STALL", 0);
+    story_expect_count("DEADLOCK", 1);
+    cr_expect_leq(story_find("DEADLOCK", 0)->at_ns, 16 * MINUTE + 10 * MS);
+}
+
+static void close_first(uintptr_t with)
+{
+    wants_lock_of(1, 2)->state.switches++;
+    wants_lock_of(2, 1)->state.switches += with;
+}
+
+Test(waits, a_deadlock_that_dissolved_and_came_back_is_said_again)
+{
+    story_push(0, 1, "transfer");
+    story_push(0, 2, "audit");
+    close_circle(1, 2);
+    story_call(200 * S, let_go, 2);
+    story_call(400 * S, close_first, 1);
+    story_run(20 * MINUTE);
+    story_expect_count("DEADLOCK", 2);
+}
+
 enum { IDLERS = 150, FIRST_IDLER = 1000 };
 
 static unsigned idle_looks(void)
 {
     unsigned looks = 0;
-    for (unsigned i = 0; i < IDLERS; i++) {
-        cr_expect_leq(thread(FIRST_IDLER + i)->looks, 2);
+    for (unsigned i = 0; i < IDLERS; i++)
         looks += thread(FIRST_IDLER + i)->looks;
-    }
     return looks;
 }
 
@@ -574,14 +602,17 @@ static void count_idle_looks(uintptr_t unused)
     looks_before = looks;
 }
 
-Test(waits, idle_threads_are_looked_into_twice_and_at_most_64_at_a_heartbeat)
+Test(waits, idle_threads_all_have_their_turn_and_at_most_64_at_a_heartbeat)
 {
     for (unsigned i = 0; i < IDLERS; i++)
         sleeps(FIRST_IDLER + i, HL_PLAT_FOR_CONDVAR);
     for (unsigned i = 1; i < 40; i++)
         story_call(i * 30 * S + 1, count_idle_looks, 0);
     story_run(20 * MINUTE);
-    cr_expect_eq(idle_looks(), 2 * IDLERS, "and each has its turn");
+    for (unsigned i = 0; i < IDLERS; i++) {
+        cr_expect_geq(thread(FIRST_IDLER + i)->looks, 2);
+        cr_expect_leq(thread(FIRST_IDLER + i)->looks, 2 + 4, "at 2, 4, 8 and 16 minutes");
+    }
     story_expect_count("unavailable", 0);
 }
 
@@ -698,67 +729,6 @@ Test(waits, a_quota_that_took_nothing_is_not_named)
     story_run(125 * S);
     story_expect_lacks(stall_of(1), "quota");
     story_expect_lacks(stall_of(1), "throttled");
-}
-
-/* ---- lessons -------------------------------------------------------------------------------------------------- */
-
-Test(waits, lessons_do_not_disturb_the_schedule)
-{
-    static uint64_t at_ns[2][STORY_LINES];
-    size_t count[2];
-    story.options.interval_ms = 10;
-    for (size_t run = 0; run < 2; run++) {
-        scripted.lessons = run ? 1000 : 0;
-        story_push(1 * MS, 1, "short");
-        story_expect(1 * MS, 1, 37 * MS);
-        story_pop(60 * MS, 1);
-        story_stopped(20 * MS + 123456, 50 * MS, "stopped");
-        story_run(200 * MS);
-        count[run] = story.line_count;
-        for (size_t i = 0; i < story.line_count; i++)
-            at_ns[run][i] = story.lines[i].at_ns;
-    }
-    cr_assert_eq(count[0], count[1]);
-    for (size_t i = 0; i < count[0]; i++)
-        cr_expect_eq(at_ns[0][i], at_ns[1][i], "line %zu: %s", i, story.lines[i].text);
-    story_expect_count("STALL", 1);
-    cr_expect_eq(story_count_with("beat", "late"), 0);
-    cr_expect_eq(scripted.lessons, 0);
-}
-
-Test(waits, lessons_end_and_the_monitor_sleeps_as_before)
-{
-    scripted.lessons = 30;
-    story_run(HOUR + 1);
-    cr_expect_eq(scripted.lessons, 0);
-    cr_expect_leq(story.turns, 122 + 30);
-}
-
-static void ask(uintptr_t unused)
-{
-    (void)unused;
-    story_session.beat_requested = true;
-    hl_plat_wake(story_session.plat);
-}
-
-Test(waits, a_wake_between_lessons_is_honoured_at_once)
-{
-    scripted.lessons = 1000;
-    story_call(1 * MS + 30000, ask, 0);
-    story_run(2 * MS + 70000);
-    cr_expect_gt(scripted.lessons, 900, "they were not over");
-    cr_expect_eq(story_find("beat", 0)->at_ns, 1 * MS + 30000);
-    cr_expect_eq(story_find("stop", 0)->at_ns, 2 * MS + 70000);
-}
-
-Test(waits, a_limit_set_between_lessons_is_on_time)
-{
-    scripted.lessons = 1000;
-    story.options.interval_ms = HOUR / MS;
-    story_push(1 * MS, 1, "short");
-    story_expect(1 * MS + 50000, 1, 20 * MS);
-    story_run(1 * S);
-    cr_expect_eq(story_find("STALL", 0)->at_ns, 21 * MS + 50000 + TICK);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
