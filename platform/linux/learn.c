@@ -94,7 +94,7 @@ union thing {
 
 struct lesson {
     enum hl_plat_wait_for kind;
-    bool has_own_place;                  /* see any_caller in shape.h */
+    bool has_own_place;                  /* in glibc: see any_caller in shape.h */
     bool (*prepare)(union thing *thing); /* teacher: so that one has to wait for it */
     void (*wait)(union thing *thing);    /* pupil */
     void (*release)(union thing *thing); /* teacher; NULL = it just goes on */
@@ -291,8 +291,15 @@ static PUPILS void wait_join(union thing *thing)
     pthread_join(thing->teacher, NULL);
 }
 
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
-#define HAS_CLOCK_WAITS
+#ifdef __GLIBC__
+#define IS_GLIBC true
+#define HAS_CLOCK_WAITS __GLIBC_PREREQ(2, 30)
+#else
+#define IS_GLIBC false
+#define HAS_CLOCK_WAITS 0
+#endif
+
+#if HAS_CLOCK_WAITS
 
 /* What these get is not given back: a sanitizer that does not know them would
  * take that for a mistake. */
@@ -346,7 +353,7 @@ static const struct lesson lessons[] = {
     {HL_PLAT_FOR_RWLOCK, false, prepare_rwlock, wait_write, release_rwlock},
     {HL_PLAT_FOR_RWLOCK, false, prepare_rwlock, wait_read_timed, release_rwlock},
     {HL_PLAT_FOR_RWLOCK, false, prepare_rwlock, wait_write_timed, release_rwlock},
-#ifdef HAS_CLOCK_WAITS
+#if HAS_CLOCK_WAITS
     {HL_PLAT_FOR_MUTEX, false, prepare_mutex, wait_mutex_clock, release_mutex},
     {HL_PLAT_FOR_CONDVAR, false, prepare_condition, wait_condition_clock, release_condition},
     {HL_PLAT_FOR_SEMAPHORE, false, prepare_semaphore, wait_semaphore_clock, release_semaphore},
@@ -473,7 +480,14 @@ static bool lies_in(uint64_t address, const void *memory, size_t size)
     return address >= (uintptr_t)memory && address < (uintptr_t)memory + size;
 }
 
-/* Of a join the address is not ours to know; in glibc it waits for the tid to go. */
+/* In glibc a join waits for the tid to go. In others it does not tell whom it waits for. */
+static bool is_its_join(const struct school *school, const struct hl_plat_call *call)
+{
+    return !lies_in(call->arguments[0], school, sizeof *school) &&
+           (uint32_t)call->arguments[2] == school->teacher;
+}
+
+/* At the lock, or (musl) at a note on the waiter's stack. */
 static bool is_its_wait(const struct school *school, const struct hl_plat_call *call)
 {
     uint64_t address = call->arguments[0];
@@ -481,9 +495,9 @@ static bool is_its_wait(const struct school *school, const struct hl_plat_call *
     if (!is_futex(call))
         return false;
     if (lessons[school->lesson].kind == HL_PLAT_FOR_JOIN)
-        return !lies_in(address, school, sizeof *school) &&
-               (uint32_t)call->arguments[2] == school->teacher;
-    return lies_in(address, &school->things[school->lesson], sizeof(union thing));
+        return is_its_join(school, call);
+    return lies_in(address, &school->things[school->lesson], sizeof(union thing)) ||
+           (address >= call->sp && address < atomic_load(&school->frame));
 }
 
 static uint64_t word_at(const struct school *school, size_t distance)
@@ -537,7 +551,7 @@ static void take_shape(struct school *school, const struct hl_plat_call *call, s
     *shape = (struct hl_shape){.kind = lesson->kind,
                                .pc = call->pc,
                                .is_pi = hl_shape_is_pi_wait(call),
-                               .any_caller = lesson->has_own_place};
+                               .any_caller = IS_GLIBC && lesson->has_own_place};
     take_callers(school, shape, size);
     school->shapes.count++;
 }
@@ -591,8 +605,10 @@ static void look(struct school *school)
 
 static void let_in_and_look(struct school *school)
 {
+    bool is_told = IS_GLIBC || lessons[school->lesson].kind != HL_PLAT_FOR_JOIN;
+
     sem_post(&school->gate);
-    if (school->exists[school->lesson])
+    if (school->exists[school->lesson] && is_told)
         look(school);
 }
 

@@ -9,6 +9,7 @@
 #define PAGE 4096u
 #define FARTHEST ((uint64_t)32 << 20) /* code farther behind its header is not found */
 #define MOST_HEADERS 32
+#define LONGEST 32768 /* function; longer means that most are not in the table (musl) */
 
 /* ---- the module ------------------------------------------------------------------ */
 
@@ -143,7 +144,7 @@ static bool find_function(const struct hl_module *module, uint64_t address, uint
 void hl_module_function(const struct hl_module *module, uint64_t address, uint64_t *low,
                         uint64_t *high)
 {
-    if (find_function(module, address, low, high))
+    if (find_function(module, address, low, high) && *high - *low <= LONGEST)
         return;
     *low = address;
     *high = address + 1;

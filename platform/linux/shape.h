@@ -18,7 +18,7 @@
 #include "../platform.h"
 #include "parse.h"
 
-#define HL_SHAPE_CALLERS 2
+#define HL_SHAPE_CALLERS 4
 #define HL_SHAPES 24
 #define HL_SHAPE_SPAN 1024 /* callers farther from the stack pointer are not looked for */
 

@@ -183,7 +183,13 @@ Test(learn, every_kind_of_mutex_names_its_owner)
             }
 }
 
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
+#ifdef __GLIBC__
+#define HAS_CLOCK_WAITS __GLIBC_PREREQ(2, 30)
+#else
+#define HAS_CLOCK_WAITS 0
+#endif
+
+#if HAS_CLOCK_WAITS
 
 static void lock_clock(void *mutex)
 {
