@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#undef prlimit64 /* a macro in musl, which would spoil the name below */
+
 struct row {
     uint32_t number;
     uint8_t kind;
