@@ -190,7 +190,8 @@ int evidence_bench(bool quick)
     }
     printf("\nEvidence about one suspect thread that waits for ..., us (quartiles)\n");
     double dearest = measure(plat, quick ? 50 : MOST_LOOKS);
-    bench_goal("E1", "evidence for one suspect, dearest", BENCH_NS, dearest * 1000, LIMIT_US * 1000);
+    bench_goal("E1", "evidence for one suspect, dearest", BENCH_NS, dearest * 1000,
+               LIMIT_US * 1000);
     end_suspects();
     hl_plat_close(plat);
     return 0;
