@@ -32,7 +32,7 @@
 #include <unistd.h>
 
 #define STACK_SIZE ((size_t)256 * 1024)
-#define PAINTED 8192   /* bytes of stack that are cleared before a wait */
+#define CLEAN 8192     /* bytes of stack without anything on them, when a wait begins */
 #define DEEPEST 131072 /* from a wait up to the pupil's own frame, a sanitizer's frames included */
 #define LOOKS 100      /* at a pupil that does not wait; then that lesson is skipped */
 #define FIRST_NAP_NS 20000 /* between two of them */
@@ -78,26 +78,29 @@ static void give_up(const char *why)
 
 /* ---- the lessons ------------------------------------------------------------------- */
 
-union thing {
-    pthread_mutex_t mutex;
-    pthread_rwlock_t rwlock;
-    sem_t semaphore;
-    struct {
-        pthread_cond_t changed;
+struct thing {
+    struct timespec end, clock_end; /* of a timed wait, by CLOCK_REALTIME and _MONOTONIC */
+    union {
         pthread_mutex_t mutex;
-        bool is_met;
-    } condition;
-    pthread_barrier_t barrier;
-    pthread_once_t once;
-    pthread_t teacher;
+        pthread_rwlock_t rwlock;
+        sem_t semaphore;
+        pthread_barrier_t barrier;
+        pthread_once_t once;
+        pthread_t teacher;
+        struct {
+            pthread_cond_t changed;
+            pthread_mutex_t mutex;
+            bool is_met;
+        } condition;
+    };
 };
 
 struct lesson {
     enum hl_plat_wait_for kind;
-    bool has_own_place;                  /* in glibc: see any_caller in shape.h */
-    bool (*prepare)(union thing *thing); /* teacher: so that one has to wait for it */
-    void (*wait)(union thing *thing);    /* pupil */
-    void (*release)(union thing *thing); /* teacher; NULL = it just goes on */
+    bool has_own_place;                   /* in glibc: see any_caller in shape.h */
+    bool (*prepare)(struct thing *thing); /* teacher: so that one has to wait for it */
+    void (*wait)(struct thing *thing);    /* pupil */
+    void (*release)(struct thing *thing); /* teacher; NULL = it just goes on */
 };
 
 /* What the pupil runs lies in one piece, so that it can be told from the C library
@@ -112,16 +115,7 @@ static bool is_pupils(uint64_t address)
            address <= (uintptr_t)__stop_heartline_pupil;
 }
 
-static struct timespec far_away(clockid_t clock)
-{
-    struct timespec time;
-
-    clock_gettime(clock, &time);
-    time.tv_sec += A_DAY;
-    return time;
-}
-
-static bool prepare_mutex_with(union thing *thing, int robustness, int protocol)
+static bool prepare_mutex_with(struct thing *thing, int robustness, int protocol)
 {
     pthread_mutexattr_t kind;
 
@@ -133,46 +127,45 @@ static bool prepare_mutex_with(union thing *thing, int robustness, int protocol)
     return exists && pthread_mutex_lock(&thing->mutex) == 0;
 }
 
-static bool prepare_mutex(union thing *thing)
+static bool prepare_mutex(struct thing *thing)
 {
     return prepare_mutex_with(thing, PTHREAD_MUTEX_STALLED, PTHREAD_PRIO_NONE);
 }
 
-static bool prepare_robust(union thing *thing)
+static bool prepare_robust(struct thing *thing)
 {
     return prepare_mutex_with(thing, PTHREAD_MUTEX_ROBUST, PTHREAD_PRIO_NONE);
 }
 
-static bool prepare_pi(union thing *thing)
+static bool prepare_pi(struct thing *thing)
 {
     return prepare_mutex_with(thing, PTHREAD_MUTEX_STALLED, PTHREAD_PRIO_INHERIT);
 }
 
-static PUPILS void wait_mutex(union thing *thing)
+static PUPILS void wait_mutex(struct thing *thing)
 {
     if (pthread_mutex_lock(&thing->mutex) == 0)
         pthread_mutex_unlock(&thing->mutex);
 }
 
-static PUPILS void wait_mutex_timed(union thing *thing)
+static PUPILS void wait_mutex_timed(struct thing *thing)
 {
-    const struct timespec end = far_away(CLOCK_REALTIME);
-    if (pthread_mutex_timedlock(&thing->mutex, &end) == 0)
+    if (pthread_mutex_timedlock(&thing->mutex, &thing->end) == 0)
         pthread_mutex_unlock(&thing->mutex);
 }
 
-static void release_mutex(union thing *thing)
+static void release_mutex(struct thing *thing)
 {
     pthread_mutex_unlock(&thing->mutex);
 }
 
-static bool prepare_condition(union thing *thing)
+static bool prepare_condition(struct thing *thing)
 {
     return pthread_cond_init(&thing->condition.changed, NULL) == 0 &&
            pthread_mutex_init(&thing->condition.mutex, NULL) == 0;
 }
 
-static PUPILS void wait_condition(union thing *thing)
+static PUPILS void wait_condition(struct thing *thing)
 {
     pthread_mutex_lock(&thing->condition.mutex);
     while (!thing->condition.is_met)
@@ -180,17 +173,17 @@ static PUPILS void wait_condition(union thing *thing)
     pthread_mutex_unlock(&thing->condition.mutex);
 }
 
-static PUPILS void wait_condition_timed(union thing *thing)
+static PUPILS void wait_condition_timed(struct thing *thing)
 {
-    const struct timespec end = far_away(CLOCK_REALTIME);
     int error = 0;
     pthread_mutex_lock(&thing->condition.mutex);
     while (!thing->condition.is_met && error == 0)
-        error = pthread_cond_timedwait(&thing->condition.changed, &thing->condition.mutex, &end);
+        error =
+            pthread_cond_timedwait(&thing->condition.changed, &thing->condition.mutex, &thing->end);
     pthread_mutex_unlock(&thing->condition.mutex);
 }
 
-static void release_condition(union thing *thing)
+static void release_condition(struct thing *thing)
 {
     pthread_mutex_lock(&thing->condition.mutex);
     thing->condition.is_met = true;
@@ -198,76 +191,73 @@ static void release_condition(union thing *thing)
     pthread_mutex_unlock(&thing->condition.mutex);
 }
 
-static bool prepare_semaphore(union thing *thing)
+static bool prepare_semaphore(struct thing *thing)
 {
     return sem_init(&thing->semaphore, 0, 0) == 0;
 }
 
-static PUPILS void wait_semaphore(union thing *thing)
+static PUPILS void wait_semaphore(struct thing *thing)
 {
     while (sem_wait(&thing->semaphore) != 0)
         continue;
 }
 
-static PUPILS void wait_semaphore_timed(union thing *thing)
+static PUPILS void wait_semaphore_timed(struct thing *thing)
 {
-    const struct timespec end = far_away(CLOCK_REALTIME);
-    sem_timedwait(&thing->semaphore, &end);
+    sem_timedwait(&thing->semaphore, &thing->end);
 }
 
-static void release_semaphore(union thing *thing)
+static void release_semaphore(struct thing *thing)
 {
     sem_post(&thing->semaphore);
 }
 
-static bool prepare_rwlock(union thing *thing)
+static bool prepare_rwlock(struct thing *thing)
 {
     return pthread_rwlock_init(&thing->rwlock, NULL) == 0 &&
            pthread_rwlock_wrlock(&thing->rwlock) == 0;
 }
 
-static PUPILS void wait_read(union thing *thing)
+static PUPILS void wait_read(struct thing *thing)
 {
     if (pthread_rwlock_rdlock(&thing->rwlock) == 0)
         pthread_rwlock_unlock(&thing->rwlock);
 }
 
-static PUPILS void wait_write(union thing *thing)
+static PUPILS void wait_write(struct thing *thing)
 {
     if (pthread_rwlock_wrlock(&thing->rwlock) == 0)
         pthread_rwlock_unlock(&thing->rwlock);
 }
 
-static PUPILS void wait_read_timed(union thing *thing)
+static PUPILS void wait_read_timed(struct thing *thing)
 {
-    const struct timespec end = far_away(CLOCK_REALTIME);
-    if (pthread_rwlock_timedrdlock(&thing->rwlock, &end) == 0)
+    if (pthread_rwlock_timedrdlock(&thing->rwlock, &thing->end) == 0)
         pthread_rwlock_unlock(&thing->rwlock);
 }
 
-static PUPILS void wait_write_timed(union thing *thing)
+static PUPILS void wait_write_timed(struct thing *thing)
 {
-    const struct timespec end = far_away(CLOCK_REALTIME);
-    if (pthread_rwlock_timedwrlock(&thing->rwlock, &end) == 0)
+    if (pthread_rwlock_timedwrlock(&thing->rwlock, &thing->end) == 0)
         pthread_rwlock_unlock(&thing->rwlock);
 }
 
-static void release_rwlock(union thing *thing)
+static void release_rwlock(struct thing *thing)
 {
     pthread_rwlock_unlock(&thing->rwlock);
 }
 
-static bool prepare_barrier(union thing *thing)
+static bool prepare_barrier(struct thing *thing)
 {
     return pthread_barrier_init(&thing->barrier, NULL, 2) == 0;
 }
 
-static PUPILS void pass_barrier(union thing *thing)
+static PUPILS void pass_barrier(struct thing *thing)
 {
     pthread_barrier_wait(&thing->barrier);
 }
 
-static bool prepare_once(union thing *thing)
+static bool prepare_once(struct thing *thing)
 {
     thing->once = (pthread_once_t)PTHREAD_ONCE_INIT;
     return true;
@@ -275,18 +265,18 @@ static bool prepare_once(union thing *thing)
 
 static void nothing(void) {}
 
-static PUPILS void wait_once(union thing *thing)
+static PUPILS void wait_once(struct thing *thing)
 {
     pthread_once(&thing->once, nothing);
 }
 
-static bool prepare_join(union thing *thing)
+static bool prepare_join(struct thing *thing)
 {
     thing->teacher = pthread_self();
     return true;
 }
 
-static PUPILS void wait_join(union thing *thing)
+static PUPILS void wait_join(struct thing *thing)
 {
     pthread_join(thing->teacher, NULL);
 }
@@ -303,39 +293,34 @@ static PUPILS void wait_join(union thing *thing)
 
 /* What these get is not given back: a sanitizer that does not know them would
  * take that for a mistake. */
-static PUPILS void wait_mutex_clock(union thing *thing)
+static PUPILS void wait_mutex_clock(struct thing *thing)
 {
-    const struct timespec end = far_away(CLOCK_MONOTONIC);
-    (void)pthread_mutex_clocklock(&thing->mutex, CLOCK_MONOTONIC, &end);
+    (void)pthread_mutex_clocklock(&thing->mutex, CLOCK_MONOTONIC, &thing->clock_end);
 }
 
-static PUPILS void wait_read_clock(union thing *thing)
+static PUPILS void wait_read_clock(struct thing *thing)
 {
-    const struct timespec end = far_away(CLOCK_MONOTONIC);
-    (void)pthread_rwlock_clockrdlock(&thing->rwlock, CLOCK_MONOTONIC, &end);
+    (void)pthread_rwlock_clockrdlock(&thing->rwlock, CLOCK_MONOTONIC, &thing->clock_end);
 }
 
-static PUPILS void wait_write_clock(union thing *thing)
+static PUPILS void wait_write_clock(struct thing *thing)
 {
-    const struct timespec end = far_away(CLOCK_MONOTONIC);
-    (void)pthread_rwlock_clockwrlock(&thing->rwlock, CLOCK_MONOTONIC, &end);
+    (void)pthread_rwlock_clockwrlock(&thing->rwlock, CLOCK_MONOTONIC, &thing->clock_end);
 }
 
-static PUPILS void wait_condition_clock(union thing *thing)
+static PUPILS void wait_condition_clock(struct thing *thing)
 {
-    const struct timespec end = far_away(CLOCK_MONOTONIC);
     int error = 0;
     pthread_mutex_lock(&thing->condition.mutex);
     while (!thing->condition.is_met && error == 0)
         error = pthread_cond_clockwait(&thing->condition.changed, &thing->condition.mutex,
-                                       CLOCK_MONOTONIC, &end);
+                                       CLOCK_MONOTONIC, &thing->clock_end);
     pthread_mutex_unlock(&thing->condition.mutex);
 }
 
-static PUPILS void wait_semaphore_clock(union thing *thing)
+static PUPILS void wait_semaphore_clock(struct thing *thing)
 {
-    const struct timespec end = far_away(CLOCK_MONOTONIC);
-    sem_clockwait(&thing->semaphore, CLOCK_MONOTONIC, &end);
+    sem_clockwait(&thing->semaphore, CLOCK_MONOTONIC, &thing->clock_end);
 }
 #endif
 
@@ -374,7 +359,7 @@ struct school {
     uint64_t pupil, teacher; /* tids */
     sem_t gate;              /* the teacher is ready for the next lesson */
     int lesson;              /* of the teacher */
-    union thing things[LESSONS];
+    struct thing things[LESSONS];
     bool exists[LESSONS];    /* that kind of lock, here */
     _Atomic uintptr_t frame; /* the pupil's: what lies below belongs to the wait */
     const char *given_up;    /* why; NULL = not */
@@ -496,7 +481,7 @@ static bool is_its_wait(const struct school *school, const struct hl_plat_call *
         return false;
     if (lessons[school->lesson].kind == HL_PLAT_FOR_JOIN)
         return is_its_join(school, call);
-    return lies_in(address, &school->things[school->lesson], sizeof(union thing)) ||
+    return lies_in(address, &school->things[school->lesson], sizeof(struct thing)) ||
            (address >= call->sp && address < atomic_load(&school->frame));
 }
 
@@ -617,12 +602,23 @@ static void amid_once(void)
     let_in_and_look(atomic_load(&school_open));
 }
 
+static struct timespec far_away(clockid_t clock)
+{
+    struct timespec time;
+
+    clock_gettime(clock, &time);
+    time.tv_sec += A_DAY;
+    return time;
+}
+
 static void give_lesson(struct school *school, int number)
 {
     const struct lesson *lesson = &lessons[number];
-    union thing *thing = &school->things[number];
+    struct thing *thing = &school->things[number];
 
     school->lesson = number;
+    thing->end = far_away(CLOCK_REALTIME);
+    thing->clock_end = far_away(CLOCK_MONOTONIC);
     school->exists[number] = lesson->prepare(thing);
     if (lesson->kind == HL_PLAT_FOR_ONCE)
         pthread_once(&thing->once, amid_once);
@@ -644,24 +640,25 @@ static void *teach(void *argument)
     return NULL;
 }
 
-/* What earlier calls left on the stack must not be taken for callers of the wait. */
-static void __attribute__((noinline)) paint(void)
+/* What this leaves on the stack lies deeper than any wait, and above it is nothing:
+ * else it might be taken for the callers of the next wait. */
+static PUPILS __attribute__((no_sanitize_address)) void pass_gate(struct school *school)
 {
-    char room[PAINTED];
+    char room[CLEAN];
 
     memset(room, 0, sizeof room);
+    __asm__ volatile("" : : "r"(room) : "memory");
+    while (sem_wait(&school->gate) != 0)
+        continue;
     __asm__ volatile("" : : "r"(room) : "memory");
 }
 
 static PUPILS void attend_lesson(struct school *school, int number)
 {
     atomic_store(&school->frame, (uintptr_t)__builtin_frame_address(0));
-    while (sem_wait(&school->gate) != 0)
-        continue;
-    if (!school->exists[number])
-        return;
-    paint();
-    lessons[number].wait(&school->things[number]);
+    pass_gate(school);
+    if (school->exists[number])
+        lessons[number].wait(&school->things[number]);
     __asm__ volatile("" : : : "memory"); /* no tail call: the frame must stay */
 }
 

@@ -117,6 +117,18 @@ static void expect(enum hl_plat_wait_for kind, void (*wait)(void *), void *thing
     cr_assert((kind == HL_PLAT_FOR_MUTEX) == ((look.known & HL_KNOWN(HL_PLAT_HOLDER)) != 0));
 }
 
+/* Threads in a forked child may hang in a sanitizer, whose locks are not the child's. */
+#if defined(__has_feature)
+#define HAS_SANITIZER (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#else
+#define HAS_SANITIZER 0
+#endif
+#define NEEDS_FORK()   \
+    if (HAS_SANITIZER) \
+    cr_skip("under a sanitizer, forked children have no threads")
+
 /* What a sanitizer runs itself, and other C libraries, need not be recognised. */
 #if !defined(__GLIBC__) || defined(__SANITIZE_THREAD__)
 #define NEEDS_LEARNING() cr_skip("only glibc's own waits must be recognised")
@@ -514,6 +526,7 @@ Test(learn, a_forked_child_keeps_what_was_known)
 {
     struct told *told = hl_plat_map_shared(sizeof *told);
 
+    NEEDS_FORK();
     NEEDS_LEARNING();
     learn(hl_plat_open());
     in_child(tell_as_heir, told);
@@ -529,6 +542,7 @@ Test(learn, a_child_forked_amid_the_lessons_starts_anew, .timeout = 120)
     struct hl_plat *plat = hl_plat_open();
     int amid = 0;
 
+    NEEDS_FORK();
     NEEDS_LEARNING();
     hl_plat_learn_begin(plat);
     for (int i = 0; i < CHILDREN; i++) {
@@ -554,6 +568,7 @@ static void end_amid_the_lessons(void *unused)
 
 Test(learn, the_end_of_the_process_does_not_wait_for_it)
 {
+    NEEDS_FORK();
     ONLY_ON_LINUX("this platform does not learn");
     for (int i = 0; i < 20; i++) {
         uint64_t began = hl_plat_now_ns();
@@ -585,6 +600,7 @@ Test(learn, without_a_thread_there_is_a_reason)
 {
     struct told *told = hl_plat_map_shared(sizeof *told);
 
+    NEEDS_FORK();
     ONLY_ON_LINUX("this platform does not learn");
     if (geteuid() != 0)
         cr_skip("only root can take threads from itself for a while");
@@ -613,6 +629,7 @@ Test(learn, where_system_calls_cannot_be_read_there_is_a_reason)
 {
     struct told *told = hl_plat_map_shared(sizeof *told);
 
+    NEEDS_FORK();
     ONLY_ON_LINUX("this platform does not learn");
     if (geteuid() != 0)
         cr_skip("only root can look again afterwards");
