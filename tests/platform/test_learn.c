@@ -559,10 +559,13 @@ Test(learn, a_child_forked_amid_the_lessons_starts_anew, .timeout = 120)
     }
 }
 
+/* A leak checker misses the parent's threads in a forked child, and says so. */
 static void end_amid_the_lessons(void *unused)
 {
     (void)unused;
     hl_plat_learn_begin(hl_plat_open());
+    if (HAS_SANITIZER)
+        _exit(0);
     exit(0);
 }
 

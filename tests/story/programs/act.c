@@ -42,6 +42,7 @@ static bool has_options;
 static _Atomic int handled;
 
 static _Thread_local scope_progress counter;
+static _Thread_local int thread_count; /* made by this one */
 
 static void run(char **at, char **end);
 
@@ -190,12 +191,15 @@ static void tell_threads(void)
     fact("named", named);
 }
 
-/* The thread names itself, a moment after the start. */
+/* The thread names itself a moment after the start, and those that learn what locks
+ * look like, of the same name, end a moment later. */
 static void wait_for_name(void)
 {
-    int named = 0;
-    for (int i = 0; i < 5000 && (count_threads(&named), named == 0); i++)
+    int named = 0, all = 0;
+    for (int i = 0; i < 5000 && (named != 1 || all > thread_count + 2); i++) {
         sleep_ms(2);
+        all = count_threads(&named);
+    }
 }
 
 static void list_descriptors(void)
@@ -298,7 +302,6 @@ struct block {
 };
 
 static _Thread_local struct block threads[THREADS];
-static _Thread_local int thread_count;
 
 static void *run_block(void *argument)
 {
