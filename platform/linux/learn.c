@@ -716,8 +716,8 @@ void hl_plat_learn_begin(struct hl_plat *plat)
 
     (void)plat;
     if (!is_at_it && atomic_load(&state) != LEARNT) {
-        hl_plat_unmap(atomic_exchange(&school_open, NULL),
-                      sizeof(struct school)); /* the parent's */
+        struct school *parents = atomic_exchange(&school_open, NULL);
+        hl_plat_unmap(parents, sizeof *parents);
         open_school();
     }
     errno = saved;
@@ -731,5 +731,6 @@ bool hl_plat_learn(struct hl_plat *plat)
 
 void hl_plat_learn_in_child(void)
 {
+    atomic_store(&learner, 0); /* in a new pid namespace, the child may have its parent's number */
     hl_plat_let_go(&reading);
 }
