@@ -61,8 +61,8 @@ Test(lifecycle, off_means_no_thread_no_descriptor_no_line_and_harmless_scopes)
 
 Test(lifecycle, starting_twice_and_stopping_what_does_not_run_are_no_errors)
 {
-    struct log *log = TELL(.args = {"act", "beat", "stop", "start", "start", "beat", "threads",
-                                    "stop", "stop", "beat"});
+    struct log *log = TELL(.args = {"act", "beat", "stop", "start", "start", "until-named", "beat",
+                                    "threads", "stop", "stop", "beat"});
     ENDS_WITH(log, 0);
     for (size_t i = 0; i < 2; i++)
         SAYS(log, log_fact(log, "start", i) == 0, "start");
