@@ -111,7 +111,8 @@ MONITOR_API void monitor_options_default(monitor_options *options);
  *   -ENOMEM, -EAGAIN, ...  what the system said when the thread was started;
  *   also what open(2) gave for log_path.
  * The program goes on unmonitored then, and may try again. Costs about 10 ms,
- * most of it once per process. */
+ * most of it once per process. The first start has two more threads for some
+ * milliseconds, which learn what locks look like from outside, and end. */
 MONITOR_API int monitor_start(void);
 
 /* The same with the caller's options, under the environment. -EINVAL: options
