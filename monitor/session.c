@@ -129,7 +129,7 @@ static int open_rest(struct hl_session *session, const monitor_options *callers)
         return -ENOMEM;
     }
     hl_plat_barrier_prepare();
-    hl_plat_learn_begin(session->plat);
+    hl_plat_learn();
     prepare(session);
     return 0;
 }

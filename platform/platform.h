@@ -263,13 +263,12 @@ struct hl_plat_look {
 /* false: gone, or not even its state is known. Cost on Linux: 25 us. */
 bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look);
 
-/* What a wait for a mutex looks like from outside is not documented anywhere: it
- * is learnt, once per process, by waiting for some on purpose. begin starts what
- * does so (threads that end by themselves; it allocates, so it is called by the
- * thread that starts the monitor) and need not be waited for. hl_plat_learn never
- * waits; it returns true while there is more to do. Cost on Linux: 3 ms, once. */
-void hl_plat_learn_begin(struct hl_plat *plat);
-bool hl_plat_learn(struct hl_plat *plat);
+/* What a wait for a lock looks like from outside is not documented anywhere: it is
+ * learnt, once per process, by waiting for some on purpose, in threads that live
+ * for that alone. Starts them (which allocates: to be called by the thread that
+ * starts the monitor), waits for nothing. Cost on Linux: 0.1 ms, and 2 ms in those. */
+void hl_plat_learn(void);
+bool hl_plat_is_learning(void);
 
 /* ---- where lines go ------------------------------------------------------ */
 

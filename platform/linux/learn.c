@@ -709,23 +709,21 @@ static void open_school(void)
         close_school(school, COULD_NOT("no thread could be started"));
 }
 
-void hl_plat_learn_begin(struct hl_plat *plat)
+void hl_plat_learn(void)
 {
     int saved = errno;
-    bool is_at_it = is_learning();
 
-    (void)plat;
-    if (!is_at_it && atomic_load(&state) != LEARNT) {
+    if (!is_learning() && atomic_load(&state) != LEARNT) {
         struct school *parents = atomic_exchange(&school_open, NULL);
-        hl_plat_unmap(parents, sizeof *parents);
+        if (parents)
+            hl_plat_unmap(parents, sizeof *parents);
         open_school();
     }
     errno = saved;
 }
 
-bool hl_plat_learn(struct hl_plat *plat)
+bool hl_plat_is_learning(void)
 {
-    (void)plat;
     return is_learning();
 }
 

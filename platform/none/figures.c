@@ -95,13 +95,9 @@ bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look)
     return false;
 }
 
-void hl_plat_learn_begin(struct hl_plat *plat)
-{
-    (void)plat;
-}
+void hl_plat_learn(void) {}
 
-bool hl_plat_learn(struct hl_plat *plat)
+bool hl_plat_is_learning(void)
 {
-    (void)plat;
     return false;
 }

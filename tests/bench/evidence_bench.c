@@ -117,10 +117,10 @@ static void end_suspects(void)
         pthread_join(suspects[i].thread, NULL);
 }
 
-static void learn(struct hl_plat *plat)
+static void learn(void)
 {
-    hl_plat_learn_begin(plat);
-    for (int i = 0; i < 10000 && hl_plat_learn(plat); i++)
+    hl_plat_learn();
+    for (int i = 0; i < 10000 && hl_plat_is_learning(); i++)
         bench_sleep(0.1 * MS);
 }
 
@@ -178,7 +178,7 @@ int evidence_bench(bool quick)
         printf("out of memory\n");
         return 1;
     }
-    learn(plat);
+    learn();
     if (!start_suspects(plat)) {
         printf("\nEvidence: no threads or sockets to look into\n");
         return 1;

@@ -612,14 +612,10 @@ bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns)
     return true;
 }
 
-void hl_plat_learn_begin(struct hl_plat *plat)
-{
-    (void)plat;
-}
+void hl_plat_learn(void) {}
 
-bool hl_plat_learn(struct hl_plat *plat)
+bool hl_plat_is_learning(void)
 {
-    (void)plat;
     return false;
 }
 

@@ -12,12 +12,12 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-static void learn(struct hl_plat *plat)
+static void learn(void)
 {
     uint64_t began = hl_plat_now_ns();
 
-    hl_plat_learn_begin(plat);
-    while (hl_plat_learn(plat)) {
+    hl_plat_learn();
+    while (hl_plat_is_learning()) {
         cr_assert_lt(hl_plat_now_ns() - began, 30 * S, "it does not end");
         nap(MS);
     }
@@ -100,7 +100,7 @@ static struct hl_plat_look look_at(void (*wait)(void *), void *thing)
 
     if (!plat) {
         plat = hl_plat_open();
-        learn(plat);
+        learn();
     }
     start(waiter, wait, thing);
     nap(2 * MS); /* on its way it may wait for something else, in malloc say */
@@ -255,7 +255,7 @@ Test(learn, after_a_condition_its_mutex_is_waited_for)
     static struct waiter waiter;
 
     NEEDS_LEARNING();
-    learn(plat);
+    learn();
     start(&waiter, wait_condition, &condition);
     while (!atomic_load(&is_there))
         nap(MS);
@@ -433,7 +433,7 @@ Test(learn, leaves_nothing_behind)
 
     ONLY_ON_LINUX("this platform does not learn");
     errno = EDOM;
-    learn(plat);
+    learn();
     cr_assert_eq(errno, EDOM);
     wait_for_threads(threads);
     cr_assert_eq(open_descriptors(), descriptors);
@@ -446,13 +446,13 @@ Test(learn, happens_once)
 
     ONLY_ON_LINUX("this platform does not learn");
     NEEDS_LEARNING();
-    learn(plat);
+    learn();
     wait_for_threads(threads);
     hl_plat_close(plat);
     for (int i = 0; i < 1000; i++) {
         plat = hl_plat_open();
-        hl_plat_learn_begin(plat);
-        cr_assert_not(hl_plat_learn(plat));
+        hl_plat_learn();
+        cr_assert_not(hl_plat_is_learning());
         hl_plat_close(plat);
     }
     cr_assert_eq(threads_now(), threads);
@@ -465,8 +465,8 @@ Test(learn, goes_on_when_whoever_asked_for_it_is_gone)
     ONLY_ON_LINUX("this platform does not learn");
     for (int i = 0; i < 100; i++) {
         struct hl_plat *plat = hl_plat_open();
-        hl_plat_learn_begin(plat);
-        (void)hl_plat_learn(plat);
+        hl_plat_learn();
+        (void)hl_plat_is_learning();
         hl_plat_close(plat);
     }
     wait_for_threads(threads);
@@ -504,8 +504,8 @@ static void tell_as_heir(void *told)
 {
     struct hl_plat *plat = hl_plat_open();
 
-    hl_plat_learn_begin(plat);
-    if (hl_plat_learn(plat))
+    hl_plat_learn();
+    if (hl_plat_is_learning())
         _exit(1); /* it was learnt before the fork */
     tell(plat, told);
 }
@@ -514,10 +514,10 @@ static void tell_as_beginner(void *told)
 {
     struct hl_plat *plat = hl_plat_open();
 
-    if (hl_plat_learn(plat))
+    if (hl_plat_is_learning())
         _exit(1); /* nobody does */
-    hl_plat_learn_begin(plat);
-    while (hl_plat_learn(plat))
+    hl_plat_learn();
+    while (hl_plat_is_learning())
         nap(MS);
     tell(plat, told);
 }
@@ -528,7 +528,7 @@ Test(learn, a_forked_child_keeps_what_was_known)
 
     NEEDS_FORK();
     NEEDS_LEARNING();
-    learn(hl_plat_open());
+    learn();
     in_child(tell_as_heir, told);
     cr_assert_eq(told->waits_for, HL_PLAT_FOR_MUTEX);
     cr_assert_eq(told->owner, told->self);
@@ -539,14 +539,13 @@ Test(learn, a_child_forked_amid_the_lessons_starts_anew, .timeout = 120)
     enum { CHILDREN = 8 };
     struct told *told = hl_plat_map_shared(CHILDREN * sizeof *told);
     pid_t children[CHILDREN];
-    struct hl_plat *plat = hl_plat_open();
     int amid = 0;
 
     NEEDS_FORK();
     NEEDS_LEARNING();
-    hl_plat_learn_begin(plat);
+    hl_plat_learn();
     for (int i = 0; i < CHILDREN; i++) {
-        bool is_amid = hl_plat_learn(plat);
+        bool is_amid = hl_plat_is_learning();
         children[i] = start_child(is_amid ? tell_as_beginner : tell_as_heir, &told[i]);
         amid += is_amid;
         nap(MS / 5);
@@ -563,7 +562,7 @@ Test(learn, a_child_forked_amid_the_lessons_starts_anew, .timeout = 120)
 static void end_amid_the_lessons(void *unused)
 {
     (void)unused;
-    hl_plat_learn_begin(hl_plat_open());
+    hl_plat_learn();
     if (HAS_SANITIZER)
         _exit(0);
     exit(0);
@@ -590,8 +589,8 @@ static void tell_without_threads(void *told)
     if (setresuid(65534, 65534, 0) != 0)
         _exit(1);
     prctl(PR_SET_DUMPABLE, 1);
-    hl_plat_learn_begin(plat);
-    if (hl_plat_learn(plat))
+    hl_plat_learn();
+    if (hl_plat_is_learning())
         _exit(2);
     if (setresuid(0, 0, 0) != 0)
         _exit(3);
@@ -620,8 +619,8 @@ static void tell_undumpable(void *told)
     if (setresuid(65534, 65534, 0) != 0)
         _exit(1);
     prctl(PR_SET_DUMPABLE, 0);
-    hl_plat_learn_begin(plat);
-    for (int i = 0; i < 3000 && hl_plat_learn(plat); i++)
+    hl_plat_learn();
+    for (int i = 0; i < 3000 && hl_plat_is_learning(); i++)
         nap(MS);
     if (setresuid(0, 0, 0) != 0)
         _exit(3);

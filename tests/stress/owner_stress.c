@@ -308,10 +308,10 @@ static void look_around(struct hl_plat *plat, bool catches, uint64_t seconds)
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-static void learn(struct hl_plat *plat)
+static void learn(void)
 {
-    hl_plat_learn_begin(plat);
-    while (hl_plat_learn(plat))
+    hl_plat_learn();
+    while (hl_plat_is_learning())
         nap(1000000);
 }
 
@@ -354,7 +354,7 @@ int main(int argc, char **argv)
     struct hl_plat *plat = hl_plat_open();
     if (!plat || strcmp(hl_plat_name, "linux") != 0)
         return SKIP;
-    learn(plat);
+    learn();
     for (unsigned i = 0; i < KINDS; i++)
         locks[i].exists = make(&locks[i], &kinds[i]);
     start_workers();
