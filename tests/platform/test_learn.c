@@ -428,7 +428,6 @@ Test(learn, no_imitator_is_a_mutex)
 
 Test(learn, leaves_nothing_behind)
 {
-    struct hl_plat *plat = hl_plat_open();
     int threads = threads_now(), descriptors = open_descriptors();
 
     ONLY_ON_LINUX("this platform does not learn");
