@@ -5,6 +5,7 @@
 #include "inquiry.h"
 
 #include "owner.h"
+#include "owner.h"
 #include "wait_words.h"
 
 #include <string.h>
@@ -215,19 +216,24 @@ static void explain_wait(const struct hl_plat_look *look, struct hl_evidence_vie
     view->descriptor = view->has_descriptor ? (uint64_t)look->descriptor : 0;
 }
 
+static const char *why_no_holder(const struct hl_inquiry *inquiry, const struct hl_plat_look *look)
+{
+    bool is_read = look->known & HL_KNOWN(HL_PLAT_HOLDER);
+    return is_read ? "not certain beyond doubt" : hl_plat_why(inquiry->plat, HL_PLAT_HOLDER);
+}
+
+/* What cannot be told from a mutex may have a holder, too. */
 static void explain_holder(const struct hl_inquiry *inquiry, struct hl_evidence_view *view)
 {
     const struct hl_chain *chain = &inquiry->chain;
     const struct hl_plat_look *look = &chain->links[0].look;
     bool is_self = chain->is_cycle && chain->count == 1;
-    bool is_read = look->known & HL_KNOWN(HL_PLAT_HOLDER);
-    if (!hl_owner_is_asked(look))
+    if (!hl_owner_is_asked(look) && !look->is_vague)
         return;
-    view->holder_why =
-        is_read ? "not certain beyond doubt" : hl_plat_why(inquiry->plat, HL_PLAT_HOLDER);
-    bool is_known = chain->count > 1 || is_self;
+    bool is_known = hl_owner_is_asked(look) && (chain->count > 1 || is_self);
     view->holder_is = is_known ? HL_HOLDER_KNOWN : HL_HOLDER_UNKNOWN;
     view->holder.thread.tid = is_known ? chain->links[is_self ? 0 : 1].tid : HL_UNKNOWN;
+    view->holder_why = is_known ? NULL : why_no_holder(inquiry, look);
 }
 
 static void explain_root(struct hl_inquiry *inquiry, uint64_t since_ns,

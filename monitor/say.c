@@ -102,10 +102,22 @@ static void say_missing(struct hl_session *session, enum hl_plat_key key)
     say_unavailable(session, key, hl_plat_why(session->plat, key));
 }
 
+/* A thread that has just gone is no reason to say so: our own never has. */
+static void say_what_threads_hide(struct hl_session *session, bool cpu_unknown, bool state_unknown)
+{
+    struct hl_plat_thread_state state;
+    uint64_t cpu_ns;
+    if (cpu_unknown && !hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns))
+        say_missing(session, HL_PLAT_THREAD_CPU);
+    if (state_unknown && !hl_plat_thread_state(session->plat, session->tid, &state))
+        say_missing(session, HL_PLAT_THREAD_STATE);
+}
+
 /* ---- stalls ------------------------------------------------------------------- */
 
-static void say_what_a_wait_hides(struct hl_session *session, const struct hl_evidence_view *view)
+static void say_what_a_stall_hides(struct hl_session *session, const struct hl_evidence_view *view)
 {
+    say_what_threads_hide(session, view->cpu_milli == HL_UNKNOWN, !view->state);
     if (view->call_unknown)
         say_missing(session, HL_PLAT_SYSCALL);
     if (view->wait_unknown && !view->call_unknown)
@@ -122,7 +134,7 @@ void hl_say_stalled(void *context, const struct hl_stall_event *event)
     struct hl_line_head head = head_of(session);
     hl_report_stall(&session->line, &head, event);
     write_line(session, MONITOR_WARNING);
-    say_what_a_wait_hides(session, &event->evidence);
+    say_what_a_stall_hides(session, &event->evidence);
 }
 
 /* The innermost scope, or the innermost that held still; NULL = none is open. */
@@ -386,17 +398,6 @@ static char thread_state(struct hl_session *session, uint64_t tid)
     return hl_plat_thread_state(session->plat, tid, &state) ? state.state : 0;
 }
 
-/* A thread that has just gone is no reason to say so: our own never has. */
-static void say_what_threads_hide(struct hl_session *session, const struct hl_phase_event *phase)
-{
-    struct hl_plat_thread_state state;
-    uint64_t cpu_ns;
-    if (phase->cpu_milli == HL_UNKNOWN && !hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns))
-        say_missing(session, HL_PLAT_THREAD_CPU);
-    if (!phase->state && !hl_plat_thread_state(session->plat, session->tid, &state))
-        say_missing(session, HL_PLAT_THREAD_STATE);
-}
-
 void hl_say_phases(struct hl_session *session, uint64_t window_ns)
 {
     for (size_t i = 0; i < session->picture.count; i++) {
@@ -404,7 +405,7 @@ void hl_say_phases(struct hl_session *session, uint64_t window_ns)
         hl_say_thread(session, phase->thread.tid, &phase->thread);
         phase->cpu_milli = thread_cores(session, phase->thread.tid, window_ns);
         phase->state = thread_state(session, phase->thread.tid);
-        say_what_threads_hide(session, phase);
+        say_what_threads_hide(session, phase->cpu_milli == HL_UNKNOWN, !phase->state);
         struct hl_line_head head = head_of(session);
         hl_report_phase(&session->line, &head, phase);
         write_line(session, MONITOR_INFO);

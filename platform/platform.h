@@ -256,6 +256,8 @@ struct hl_plat_look {
     char local[HL_PLAT_ADDRESS_BYTES];   /* a socket's own address; "" = it has none */
     int64_t descriptor;                  /* -1 = none, or several */
     uint64_t address;                    /* of the lock or futex word */
+    bool is_vague;                       /* HL_PLAT_FOR_FUTEX: it may as well be one of the locks
+                                            above; HL_PLAT_HOLDER says why that cannot be told */
     uint64_t awaited;                    /* thread or process, see above */
     struct hl_plat_mutex mutex;
     bool steady; /* it sat in one and the same wait from the first reading to the last */

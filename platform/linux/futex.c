@@ -33,12 +33,14 @@ static void add_mutex(struct hl_plat *plat, const struct hl_plat_call *call,
         look->known |= HL_KNOWN(HL_PLAT_HOLDER);
 }
 
-static enum hl_plat_wait_for name(struct hl_plat *plat, const struct hl_plat_call *call)
+static enum hl_plat_wait_for name(struct hl_plat *plat, const struct hl_plat_call *call,
+                                  bool *is_vague)
 {
     char stack[HL_SHAPE_SPAN];
     const char *why;
     const struct hl_shapes *shapes = hl_plat_learnt(&why);
 
+    *is_vague = !shapes;
     if (!shapes) {
         static const struct hl_shapes none;
         hl_plat_miss_because(plat, HL_PLAT_HOLDER, why);
@@ -46,6 +48,7 @@ static enum hl_plat_wait_for name(struct hl_plat *plat, const struct hl_plat_cal
     }
     size_t size = hl_shapes_span(shapes, call->pc);
     int error = size == 0 ? 0 : hl_plat_peek(call->sp, stack, size);
+    *is_vague = error != 0;
     if (error)
         hl_plat_miss(plat, HL_PLAT_HOLDER, -error);
     else
@@ -58,7 +61,10 @@ void hl_plat_look_at_futex(struct hl_plat *plat, const struct hl_plat_call *call
 {
     int saved = errno;
 
-    look->waits_for = name(plat, call);
+    bool is_vague;
+
+    look->waits_for = name(plat, call, &is_vague);
+    look->is_vague = is_vague && look->waits_for == HL_PLAT_FOR_FUTEX;
     if (look->waits_for == HL_PLAT_FOR_CALL) {
         hl_plat_miss_because(plat, HL_PLAT_WAIT, "it wakes others and does not wait");
     } else {

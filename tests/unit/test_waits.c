@@ -395,6 +395,32 @@ Test(waits, one_that_is_seen_first_at_the_line_is_confirmed_ten_milliseconds_lat
     cr_expect_eq(story_find("DEADLOCK", 0)->at_ns, 120 * S + TICK + 10 * MS);
 }
 
+/* ---- what cannot be told ------------------------------------------------------------------------ */
+
+Test(waits, a_futex_that_may_be_a_mutex_has_a_holder_that_is_not_known)
+{
+    scripted_missing(HL_PLAT_HOLDER, "not permitted");
+    for (int vague = 0; vague < 2; vague++) {
+        story_push(0, 1, "stuck");
+        sleeps(1, HL_PLAT_FOR_FUTEX)->look.is_vague = vague;
+        story_run(130 * S);
+        story_expect_has(stall_of(1), "\"wait\":\"futex:0x1001\"");
+        cr_expect_eq(strstr(stall_of(1)->text, "\"holder_tid\":null") != NULL, vague);
+        cr_expect_eq(unavailable("holder"), (size_t)vague);
+    }
+}
+
+Test(waits, a_stall_of_which_not_even_the_state_is_known_says_why)
+{
+    scripted_missing(HL_PLAT_THREAD_STATE, "/proc is not mounted");
+    story.options.interval_ms = HOUR / MS;
+    story_push(0, 1, "stuck");
+    story_run(300 * S);
+    story_expect_has(stall_of(1), "\"state\":null");
+    cr_expect_eq(unavailable("state"), 1);
+    cr_expect_eq(unavailable("thread_cpu"), 0, "that one is known");
+}
+
 /* ---- what is no deadlock, or not yet -------------------------------------------------------------- */
 
 Test(waits, a_cycle_of_threads_that_may_wait_is_none_until_one_of_them_stalls)
