@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -363,17 +364,30 @@ static bool is_ours(const char *line)
     return *line == '{' || strstr(line, "[heartline ") != NULL;
 }
 
+/* Only the first is kept: what comes after may be its consequence. */
+__attribute__((format(printf, 3, 4))) static void note_trouble(struct log *log, bool is_trouble,
+                                                               const char *format, ...)
+{
+    va_list arguments;
+    if (!is_trouble || log->trouble)
+        return;
+    va_start(arguments, format);
+    if (vasprintf(&log->trouble, format, arguments) < 0)
+        abort();
+    va_end(arguments);
+}
+
 static void add_record(struct log *log, int64_t at_ns, const char *line, size_t length)
 {
     log->records = realloc(log->records, (log->count + 1) * sizeof *log->records);
     struct record *record = &log->records[log->count++];
     *record = (struct record){.line = strndup(line, length), .at_ns = at_ns};
-    SAYS(log, length + 1 <= LONGEST_LINE, "a line of %zu bytes: %s", length, record->line);
-    SAYS(log, is_utf8(line, length), "not UTF-8: %s", record->line);
-    SAYS(log, !has_control(line, length), "a control byte: %s", record->line);
+    note_trouble(log, length + 1 > LONGEST_LINE, "a line of %zu bytes: %s", length, record->line);
+    note_trouble(log, !is_utf8(line, length), "not UTF-8: %s", record->line);
+    note_trouble(log, has_control(line, length), "a control byte: %s", record->line);
     bool is_read =
         *record->line == '{' ? read_json(record, record->line) : read_text(record, record->line);
-    SAYS(log, is_read, "cannot be read: %s", record->line);
+    note_trouble(log, !is_read, "cannot be read: %s", record->line);
 }
 
 static void add_other(struct log *log, const char *line, size_t length)
@@ -388,7 +402,9 @@ static void read_lines(struct log *log, const char *text, size_t length)
 {
     while (length > 0) {
         const char *end = memchr(text, '\n', length);
-        SAYS(log, end != NULL, "the last line has no end: %.*s", (int)length, text);
+        note_trouble(log, !end, "the last line has no end: %.*s", (int)length, text);
+        if (!end)
+            return;
         size_t line = (size_t)(end - text);
         char *copy = strndup(text, line);
         if (is_ours(copy))
@@ -406,7 +422,9 @@ static void read_callback(struct log *log)
 {
     for (const char *line = log->facts, *end; line && *line; line = end + 1) {
         end = strchr(line, '\n');
-        SAYS(log, end != NULL, "the last fact has no end: %s", line);
+        note_trouble(log, !end, "the last fact has no end: %s", line);
+        if (!end)
+            return;
         if (*line != '@')
             continue;
         char *text;
@@ -419,6 +437,7 @@ struct log *log_read(const char *text, size_t length)
 {
     struct log *log = story_keep(calloc(1, sizeof *log));
     read_lines(log, text, length);
+    SAYS(log, !log->trouble, "%s", log->trouble);
     return log;
 }
 
@@ -435,7 +454,7 @@ static void remove_folder(const char *folder)
     rmdir(folder);
 }
 
-struct log *story_end(struct story_run *run)
+struct log *story_end_anyway(struct story_run *run)
 {
     struct log *log = story_keep(calloc(1, sizeof *log));
     int status;
@@ -458,7 +477,14 @@ struct log *story_end(struct story_run *run)
         read_lines(log, error, run->error >= 0 ? run->read_length : error_length);
     if (file)
         read_lines(log, file, length);
-    SAYS(log, !log->other || !strstr(log->other, "act: "), "the story is mistold");
+    note_trouble(log, log->other && strstr(log->other, "act: "), "the story is mistold");
+    return log;
+}
+
+struct log *story_end(struct story_run *run)
+{
+    struct log *log = story_end_anyway(run);
+    SAYS(log, !log->trouble, "%s", log->trouble);
     return log;
 }
 
@@ -502,6 +528,12 @@ long long log_fact(const struct log *log, const char *name, size_t n)
     const char *fact = find_fact(log->facts, name, n);
     SAYS(log, fact != NULL, "it did not tell %s (the %zu.)", name, n + 1);
     return strtoll(fact, NULL, 10);
+}
+
+const char *log_fact_text(const struct log *log, const char *name, size_t n)
+{
+    const char *fact = log->facts ? find_fact(log->facts, name, n) : NULL;
+    return fact ? story_keep(strndup(fact, strcspn(fact, "\n"))) : NULL;
 }
 
 size_t log_fact_count(const struct log *log, const char *name)

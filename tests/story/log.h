@@ -61,9 +61,10 @@ struct record {
 struct log {
     struct record *records;
     size_t count;
-    char *facts; /* what the program itself printed */
-    char *other; /* lines on standard error that are not ours */
-    int status;  /* as exit status; -N = killed by signal N */
+    char *facts;   /* what the program itself printed */
+    char *other;   /* lines on standard error that are not ours */
+    char *trouble; /* what was wrong with the first line that could not be read, or NULL */
+    int status;    /* as exit status; -N = killed by signal N */
     pid_t pid;
     char folder[128];
 };
@@ -76,6 +77,8 @@ void story_tell(struct story_run *run);
 void story_drain(struct story_run *run);
 /* Waits for its end and reads everything. */
 struct log *story_end(struct story_run *run);
+/* The same where a log that cannot be read is no failure: see its trouble. */
+struct log *story_end_anyway(struct story_run *run);
 /* All at once. */
 struct log *story_tell_all(const struct story *story);
 #define TELL(...) story_tell_all(&(const struct story){__VA_ARGS__})
@@ -91,6 +94,8 @@ const struct record *log_find(const struct log *log, const char *word, size_t n)
 /* The n-th fact of that name; fails when there is none. */
 long long log_fact(const struct log *log, const char *name, size_t n);
 size_t log_fact_count(const struct log *log, const char *name);
+/* The same as text, to the end of its line; NULL: there is none. */
+const char *log_fact_text(const struct log *log, const char *name, size_t n);
 
 bool record_has(const struct record *record, const char *key);
 /* NULL: it is not there, or is not a text. */
