@@ -70,6 +70,7 @@ void hl_inquiry_evidence(struct hl_inquiry *inquiry, uint64_t tid, uint64_t now_
                                      .on_core_ns = HL_UNKNOWN,
                                      .run_delay_ns = HL_UNKNOWN,
                                      .switches = HL_UNKNOWN,
+                                     .sleeps = HL_UNKNOWN,
                                      .throttled_ns = throttled(inquiry)};
     evidence->known = hl_plat_thread_state(inquiry->plat, tid, &state);
     if (!evidence->known)
@@ -80,6 +81,8 @@ void hl_inquiry_evidence(struct hl_inquiry *inquiry, uint64_t tid, uint64_t now_
         evidence->run_delay_ns = state.run_delay_ns;
         evidence->switches = state.switches;
     }
+    if (state.state != 'R' || !hl_plat_thread_sleeps(inquiry->plat, tid, &evidence->sleeps))
+        evidence->sleeps = HL_UNKNOWN;
     uint64_t cpu_ns; /* up to the moment, where the scheduler's own figure lags by a tick */
     if (hl_plat_thread_cpu(inquiry->plat, tid, &cpu_ns))
         evidence->on_core_ns = cpu_ns;

@@ -1,7 +1,7 @@
 /* The kernel charges run delay only when the thread next gets a core: one that
  * has been starved all along shows no change in either time. So when it was
- * runnable at both ends and never got onto a core in between, what its CPU time
- * does not explain is run delay. */
+ * runnable at both ends and never slept in between (it never got onto a core, or
+ * never gave one up to wait), what its CPU time does not explain is run delay. */
 #include "verdict.h"
 
 #include "rates.h"
@@ -36,6 +36,24 @@ static uint64_t throttled(const struct hl_evidence *then, const struct hl_eviden
     return difference == HL_UNKNOWN ? 0 : difference;
 }
 
+static bool is_same(uint64_t then, uint64_t now)
+{
+    return now != HL_UNKNOWN && then == now;
+}
+
+static bool never_slept(const struct hl_evidence *then, const struct hl_evidence *now)
+{
+    return then->state == 'R' && now->state == 'R' &&
+           (is_same(then->switches, now->switches) || is_same(then->sleeps, now->sleeps));
+}
+
+/* What was charged late may have been waited before the first look. */
+static uint64_t charge(const struct hl_evidence_view *view, bool never_slept)
+{
+    uint64_t rest = 1000 - view->cpu_milli;
+    return never_slept || view->run_delay_milli > rest ? rest : view->run_delay_milli;
+}
+
 void hl_verdict(const struct hl_evidence *then, const struct hl_evidence *now, uint64_t observed_ns,
                 struct hl_evidence_view *view)
 {
@@ -49,10 +67,8 @@ void hl_verdict(const struct hl_evidence *then, const struct hl_evidence *now, u
         return;
     view->cpu_milli = share(then->on_core_ns, now->on_core_ns, observed_ns);
     view->run_delay_milli = share(then->run_delay_ns, now->run_delay_ns, observed_ns);
-    bool never_switched = then->state == 'R' && now->state == 'R' && now->switches != HL_UNKNOWN &&
-                          then->switches == now->switches;
-    if (never_switched && view->cpu_milli != HL_UNKNOWN && view->run_delay_milli != HL_UNKNOWN)
-        view->run_delay_milli = 1000 - view->cpu_milli;
+    if (view->cpu_milli != HL_UNKNOWN && view->run_delay_milli != HL_UNKNOWN)
+        view->run_delay_milli = charge(view, never_slept(then, now));
     view->verdict = judge(view->cpu_milli, view->run_delay_milli);
     if (view->verdict == HL_STARVED || view->verdict == HL_MIXED)
         view->throttled_ns = throttled(then, now);
@@ -61,7 +77,7 @@ void hl_verdict(const struct hl_evidence *then, const struct hl_evidence *now, u
 bool hl_evidence_is_same_wait(const struct hl_evidence *then, const struct hl_evidence *now)
 {
     bool sleeps = now->known && (now->state == 'S' || now->state == 'D');
-    return sleeps && then->known && now->switches != HL_UNKNOWN && then->switches == now->switches;
+    return sleeps && then->known && is_same(then->switches, now->switches);
 }
 
 bool hl_evidence_is_stopped(const struct hl_evidence *evidence)

@@ -13,6 +13,7 @@ struct hl_evidence {
     uint64_t on_core_ns;   /* cumulative; HL_UNKNOWN */
     uint64_t run_delay_ns; /* runnable without a core, cumulative; HL_UNKNOWN */
     uint64_t switches;     /* times it got onto a core, cumulative; HL_UNKNOWN */
+    uint64_t sleeps;       /* times it gave one up to wait; HL_UNKNOWN, also while it sleeps */
     uint64_t throttled_ns; /* all threads together, by a CPU quota, cumulative; HL_UNKNOWN = none */
     char state;            /* 0 = unknown */
 };

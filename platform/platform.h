@@ -209,6 +209,9 @@ struct hl_plat_thread_state {
 /* false: gone, or unknown. */
 bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state);
 
+/* How often it gave up its core to wait for something. false: gone, or unknown. */
+bool hl_plat_thread_sleeps(struct hl_plat *plat, uint64_t tid, uint64_t *sleeps);
+
 /* ---- what a thread waits for ---------------------------------------------- */
 
 enum hl_plat_wait_for {

@@ -170,8 +170,9 @@ void hl_plat_parse_status(const char *text, size_t size, struct hl_plat_status *
     struct cursor cursor = over(text, size);
     struct hl_plat_piece line;
 
-    *status = (struct hl_plat_status){HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN,
-                                      HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN};
+    *status =
+        (struct hl_plat_status){HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN,
+                                HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN};
     while (take_until(&cursor, '\n', &line)) {
         line.size++; /* its end stays with it: a number must be followed by something */
         fill(&status->rss_bytes, labelled_kib(line, "VmRSS:"));
@@ -180,6 +181,7 @@ void hl_plat_parse_status(const char *text, size_t size, struct hl_plat_status *
         fill(&status->threads, labelled_number(line, "Threads:"));
         fill(&status->tracer, labelled_number(line, "TracerPid:"));
         fill(&status->descriptors, labelled_number(line, "FDSize:"));
+        fill(&status->sleeps, labelled_number(line, "voluntary_ctxt_switches:"));
     }
 }
 

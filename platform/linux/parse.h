@@ -32,6 +32,7 @@ bool hl_plat_piece_lists(struct hl_plat_piece piece, const char *word);
 struct hl_plat_status {
     uint64_t rss_bytes, peak_rss_bytes, vm_bytes, threads, tracer;
     uint64_t descriptors; /* room in the table, which only grows */
+    uint64_t sleeps;      /* voluntary switches, of the thread that the file is about */
 };
 void hl_plat_parse_status(const char *text, size_t size, struct hl_plat_status *status);
 

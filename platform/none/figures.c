@@ -87,6 +87,14 @@ bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
     return false;
 }
 
+bool hl_plat_thread_sleeps(struct hl_plat *plat, uint64_t tid, uint64_t *sleeps)
+{
+    (void)plat;
+    (void)tid;
+    (void)sleeps;
+    return false;
+}
+
 bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look)
 {
     (void)plat;

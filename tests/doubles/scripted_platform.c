@@ -128,6 +128,7 @@ struct scripted_thread *scripted_thread(uint64_t tid)
                       .start = tid,
                       .age_ns = 3600 * SCRIPTED_S,
                       .times_known = true},
+            .sleeps = UINT64_MAX,
             .look = {.descriptor = -1},
         };
     }
@@ -571,6 +572,16 @@ bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
     if (!look_up(tid, HL_PLAT_THREAD_STATE, &thread) || thread.state_unknown)
         return false;
     *state = thread.state;
+    return true;
+}
+
+bool hl_plat_thread_sleeps(struct hl_plat *plat, uint64_t tid, uint64_t *sleeps)
+{
+    (void)plat;
+    struct scripted_thread thread;
+    if (!look_up(tid, HL_PLAT_THREAD_STATE, &thread) || thread.sleeps == UINT64_MAX)
+        return false;
+    *sleeps = thread.sleeps;
     return true;
 }
 

@@ -44,6 +44,7 @@ struct scripted_thread {
     uint64_t busy_milli, delay_milli;  /* thousandths of the time on a core, and runnable without
                                           one, while scripted_advance moves the clock */
     bool cpu_unknown, name_unknown, state_unknown; /* "gone", for that question alone */
+    uint64_t sleeps;                               /* UINT64_MAX = not known, as it is at first */
     struct hl_plat_look look; /* what hl_plat_look adds to `state`; at first: nothing is known */
     void (*look_hook)(struct scripted_thread *thread); /* runs before each hl_plat_look of it */
     unsigned looks;                                    /* calls of hl_plat_look */

@@ -593,6 +593,11 @@ Test(threads, states_tell_a_sleeper_from_a_spinner)
     cr_assert_gt(passed, 100 * MS);
     cr_assert_lt(slept.on_core_ns, 100 * MS);
     cr_assert_gt(slept.switches, 20);
+    uint64_t spinners, sleepers;
+    cr_assert(hl_plat_thread_sleeps(plat, spinner.tid, &spinners));
+    cr_assert(hl_plat_thread_sleeps(plat, sleeper.tid, &sleepers));
+    cr_assert_gt(sleepers, 20);
+    cr_assert_lt(spinners, 20, "it is taken off its core and does not leave it");
     end_work(&spinner);
     end_work(&sleeper);
 }

@@ -47,7 +47,8 @@ Test(parse_status, reads_what_a_kernel_writes)
 {
     struct hl_plat_status status = STATUS(
         "Name:\tcat\nUmask:\t0022\nTracerPid:\t77\nFDSize:\t256\nGroups:\t \nVmPeak:\t    3000 kB\n"
-        "VmSize:\t    2764 kB\nVmHWM:\t    1000 kB\nVmRSS:\t     996 kB\nThreads:\t12\n");
+        "VmSize:\t    2764 kB\nVmHWM:\t    1000 kB\nVmRSS:\t     996 kB\nThreads:\t12\n"
+        "voluntary_ctxt_switches:\t31\nnonvoluntary_ctxt_switches:\t5\n");
 
     cr_assert_eq(status.vm_bytes, 2764u * 1024);
     cr_assert_eq(status.peak_rss_bytes, 1000u * 1024);
@@ -55,6 +56,7 @@ Test(parse_status, reads_what_a_kernel_writes)
     cr_assert_eq(status.threads, 12);
     cr_assert_eq(status.tracer, 77);
     cr_assert_eq(status.descriptors, 256);
+    cr_assert_eq(status.sleeps, 31);
 }
 
 Test(parse_status, what_is_not_there_is_unknown)
@@ -63,7 +65,7 @@ Test(parse_status, what_is_not_there_is_unknown)
 
     cr_assert(status.rss_bytes == UNKNOWN && status.peak_rss_bytes == UNKNOWN &&
               status.vm_bytes == UNKNOWN && status.threads == UNKNOWN && status.tracer == UNKNOWN &&
-              status.descriptors == UNKNOWN);
+              status.descriptors == UNKNOWN && status.sleeps == UNKNOWN);
     status = STATUS("VmRSS:\t 1 kB\n");
     cr_assert_eq(status.rss_bytes, 1024);
     cr_assert_eq(status.vm_bytes, UNKNOWN);

@@ -5,7 +5,7 @@
 
 #define SECOND 1000000000ull
 
-static struct hl_evidence then = {.known = true, .switches = 7, .state = 'S'};
+static struct hl_evidence then = {.known = true, .switches = 7, .sleeps = HL_UNKNOWN, .state = 'S'};
 static struct hl_evidence now;
 static struct hl_evidence_view view;
 
@@ -63,6 +63,8 @@ Test(verdict, the_numbers_behind_it_are_shares)
     cr_expect_eq(view.state, 'S');
     judge(1700, 1700);
     cr_expect_eq(view.cpu_milli, 1000, "never more than all");
+    cr_expect_eq(view.run_delay_milli, 0, "and not more than all of both");
+    judge(0, 1700);
     cr_expect_eq(view.run_delay_milli, 1000);
 }
 
@@ -131,6 +133,28 @@ Test(verdict, runnable_at_both_ends_and_never_switched_is_starved_though_no_coun
     hl_verdict(&then, &now, 10 * SECOND, &view);
     cr_expect_eq(view.verdict, HL_BUSY);
     cr_expect_eq(view.run_delay_milli, 300);
+}
+
+Test(verdict, runnable_at_both_ends_and_never_asleep_waited_for_a_core_all_the_rest)
+{
+    judge(100, 700); /* the last wait, of 2 seconds, is not charged yet */
+    then.state = now.state = 'R';
+    now.switches = then.switches + 5;
+    then.sleeps = now.sleeps = 7;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.run_delay_milli, 900);
+    now.sleeps++;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.run_delay_milli, 700, "it slept");
+    then.sleeps = now.sleeps = HL_UNKNOWN;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+    cr_expect_eq(view.run_delay_milli, 700, "perhaps it slept");
+}
+
+Test(verdict, what_was_waited_before_the_first_look_and_charged_after_it_does_not_count)
+{
+    judge(380, 800);
+    cr_expect_eq(view.run_delay_milli, 620);
 }
 
 Test(verdict, one_that_ran_or_slept_meanwhile_is_taken_at_its_counters)
