@@ -259,18 +259,33 @@ void watch_me(void)
     mine->moments = n + 1;
 }
 
+struct truth {
+    int64_t cpu_ns, now_ns, least, most;
+};
+
+static void add_share(struct truth *truth, int64_t cpu_ns, int64_t at_ns)
+{
+    int64_t share = (truth->cpu_ns - cpu_ns) * 1000 / (truth->now_ns - at_ns);
+    truth->least = share < truth->least ? share : truth->least;
+    truth->most = share > truth->most ? share : truth->most;
+}
+
+/* Between two moments it ran at any time: at the end of the first, or the beginning of the other. */
 static void tell_truth_of(struct watched *one)
 {
-    int64_t cpu = read_clock(one->clock), now = now_ns(), least = 1000, most = 0;
+    struct truth truth = {read_clock(one->clock), now_ns(), 1000, 0};
+    int64_t now = truth.now_ns;
     if (one->first_told_ns == 0)
         one->first_told_ns = now;
     int64_t soon = one->at_ns[0] + (one->first_told_ns - one->at_ns[0]) / 2;
     for (int i = 0; i < one->moments && one->at_ns[i] <= soon; i++) {
-        int64_t share = (cpu - one->cpu_ns[i]) * 1000 / (now - one->at_ns[i]);
-        least = share < least ? share : least;
-        most = share > most ? share : most;
+        bool is_last = i + 1 == one->moments || one->at_ns[i + 1] > soon;
+        add_share(&truth, one->cpu_ns[i], one->at_ns[i]);
+        add_share(&truth, one->cpu_ns[i], is_last ? soon : one->at_ns[i + 1]);
+        if (i + 1 < one->moments)
+            add_share(&truth, one->cpu_ns[i + 1], one->at_ns[i]);
     }
-    fact("truth", "%d %d", (int)least, (int)most);
+    fact("truth", "%d %d", (int)truth.least, (int)truth.most);
 }
 
 static void tell_truth(const char *line)
