@@ -14,6 +14,9 @@
 #define OF_WAITER "STALL thread=*/waiter phase='wait for the lock' | "
 #define HELD "verdict=blocked state=S syscall=futex wait=mutex:{lock} holder={holder}/holder "
 #define NOBODY_ELSE "STALL thread=*/waiter holder!={holder}/holder", "DEADLOCK"
+/* A monitor that comes late sees a root for the first time: its verdict is ? once. */
+#define ROOT_IS_BLOCKED "STALL root reminder | root_verdict=blocked"
+#define NO_OTHER_ROOT "STALL root_verdict=[ms]*", "STALL root_verdict=busy"
 #define NO_HOLDER "STALL holder", "STALL root", "DEADLOCK"
 
 /* ---- running ---------------------------------------------------------------------------------- */
@@ -64,12 +67,12 @@ static const char *check_busy(const struct log *log)
 }
 
 ROW(spin, .situation = "spinning in its own code", .args = {"situations", "spin"},
-    .says = {"STALL thread=*/suspect | state=R"},
+    .env = {"HEARTLINE_STALL=1s"}, .says = {"STALL thread=*/suspect | state=R"},
     .never = {"STALL verdict=blocked", "STALL wait", "STALL holder"}, .check = check_busy,
     .also = "busy, " SHARES)
 
 ROW(spin_in_calls, .situation = "spinning in system calls", .args = {"situations", "spin", "calls"},
-    .says = {"STALL thread=*/suspect | state=R"},
+    .env = {"HEARTLINE_STALL=1s"}, .says = {"STALL thread=*/suspect | state=R"},
     .never = {"STALL verdict=blocked", "STALL wait=mutex*", "STALL holder"}, .check = check_busy,
     .also = "busy, " SHARES)
 
@@ -129,14 +132,15 @@ ROW(mutex_json, .situation = "the same as JSON", .args = {"situations", "mutex",
 
 ROW(mutex_root, .situation = "its holder reads from a pipe",
     .args = {"situations", "mutex", "normal", "reads"},
-    .says = {OF_WAITER HELD "root={holder}/holder root_verdict=blocked root_wait=read:pipe"},
-    .never = {NOBODY_ELSE})
+    .says = {OF_WAITER HELD "root={holder}/holder root_wait=read:pipe", ROOT_IS_BLOCKED},
+    .never = {NOBODY_ELSE, NO_OTHER_ROOT})
 
 ROW(mutex_naps, .situation = "its holder is in nanosleep",
     .args = {"situations", "mutex", "normal", "naps"},
     .says = {OF_WAITER HELD "holder_phase='nap with the lock' root={holder}/holder "
-                            "root_verdict=blocked root_wait=timer"},
-    .never = {NOBODY_ELSE})
+                            "root_wait=timer",
+             ROOT_IS_BLOCKED},
+    .never = {NOBODY_ELSE, NO_OTHER_ROOT})
 
 ROW(mutex_spins, .situation = "its holder spins",
     .args = {"situations", "mutex", "normal", "spins"},
@@ -165,11 +169,12 @@ ROW(mutex_after_condvar, .situation = "a condition variable that takes its mutex
 ROW(chain, .situation = "two locks away from one who reads a pipe", .args = {"situations", "chain"},
     .says = {"STALL thread=*/far | verdict=blocked wait=mutex:{first} holder={middle}/middle "
              "holder_phase=merge root={reader}/reader root_phase='read the answer' "
-             "root_verdict=blocked root_wait=read:pipe",
+             "root_wait=read:pipe",
+             ROOT_IS_BLOCKED,
              "STALL thread=*/middle | verdict=blocked wait=mutex:{second} holder={reader}/reader "
              "holder_phase='read the answer' root={reader}/reader root_wait=read:pipe",
              "STALL thread=*/reader | verdict=blocked syscall=read fd={fd} wait=read:pipe !holder"},
-    .never = {"DEADLOCK"})
+    .never = {"DEADLOCK", NO_OTHER_ROOT})
 
 /* ---- deadlocks --------------------------------------------------------------------------------------- */
 
@@ -325,8 +330,9 @@ WAIT_ROW(once, "pthread_once while another thread is in it", "once", "once")
 ROW(join, .situation = "pthread_join of a thread that reads from a pipe",
     .args = {"situations", "wait", "join"},
     .says = {"STALL thread=*/waiter | verdict=blocked syscall=futex wait=join:{joined} "
-             "root={joined}/joined root_verdict=blocked root_wait=read:pipe"},
-    .never = {"STALL holder", "DEADLOCK"})
+             "root={joined}/joined root_wait=read:pipe",
+             ROOT_IS_BLOCKED},
+    .never = {"STALL holder", "DEADLOCK", NO_OTHER_ROOT})
 
 /* ---- files, sockets, children, time -------------------------------------------------------------------------- */
 
