@@ -17,6 +17,7 @@
 
 #define SOON 10000000ull  /* as soon as the monitor may look again */
 #define LOOKS_PER_LIMIT 4 /* at a suspect's evidence */
+#define ENOUGH_OBSERVED 100000000ull
 
 struct track {
     uint32_t watches; /* list */
@@ -456,11 +457,20 @@ static bool is_held(struct hl_stalls *stalls, struct watch *watch,
     return true;
 }
 
-/* Overdue when first seen (the monitor was late, or has just begun): without a
- * moment of observation there would be no verdict. */
-static bool can_tell_more_soon(const struct watch *watch, const struct hl_evidence *evidence)
+/* A scheduler's slice, or a quota's period, is no picture of a stall. */
+static uint64_t enough(const struct watch *watch)
 {
-    return !watch->base.known && evidence->known && evidence->on_core_ns != HL_UNKNOWN;
+    return earlier(watch->limit_ns / 8, ENOUGH_OBSERVED);
+}
+
+/* Overdue when first seen (the monitor was late, or has just begun): from too short
+ * an observation there would be no verdict, or a wrong one. */
+static bool can_tell_more_soon(const struct hl_stalls *stalls, const struct watch *watch,
+                               const struct hl_evidence *evidence)
+{
+    if (!evidence->known || evidence->on_core_ns == HL_UNKNOWN)
+        return false;
+    return !watch->base.known || stalls->now_ns - watch->base.at_ns < enough(watch);
 }
 
 static void judge_unreported(struct hl_stalls *stalls, struct track *track, struct watch *watch,
@@ -476,12 +486,12 @@ static void judge_unreported(struct hl_stalls *stalls, struct track *track, stru
     get_evidence(stalls, watch, &evidence);
     if (is_held(stalls, watch, &evidence)) {
         plan(stalls, certain);
-    } else if (age < certain || can_tell_more_soon(watch, &evidence)) {
+    } else if (age < certain || can_tell_more_soon(stalls, watch, &evidence)) {
         if (!watch->base.known)
             watch->base = evidence;
         else if (hl_evidence_is_same_wait(&watch->base, &evidence))
             stalls->hooks.suspect(stalls->hooks.context, watch->tid, watch->since_ns);
-        plan(stalls, age < certain ? certain - age : SOON);
+        plan(stalls, age < certain ? certain - age : later(SOON, enough(watch)));
     } else {
         report(stalls, track, watch, stack, position, age, &evidence);
         if (watch->open)

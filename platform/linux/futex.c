@@ -48,9 +48,11 @@ static enum hl_plat_wait_for name(struct hl_plat *plat, const struct hl_plat_cal
     }
     size_t size = hl_shapes_span(shapes, call->pc);
     int error = size == 0 ? 0 : hl_plat_peek(call->sp, stack, size);
-    *is_vague = error != 0;
+    *is_vague = error != 0 || shapes->lacks_some;
     if (error)
         hl_plat_miss(plat, HL_PLAT_HOLDER, -error);
+    else if (shapes->lacks_some)
+        hl_plat_miss_because(plat, HL_PLAT_HOLDER, "what some locks look like was not learnt");
     else
         hl_plat_miss_because(plat, HL_PLAT_HOLDER, "it is no mutex that was recognised");
     return hl_shapes_name(shapes, call, stack, error ? 0 : size);

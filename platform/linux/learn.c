@@ -582,6 +582,7 @@ static void look(struct school *school)
         sight = look_once(school);
         nap.tv_nsec = nap.tv_nsec < LONGEST_NAP_NS ? nap.tv_nsec * 5 / 4 : LONGEST_NAP_NS;
     }
+    school->shapes.lacks_some |= sight == NOT_YET;
     if (sight == NOT_YET && school->shapes.count == 0 && !school->given_up)
         school->given_up = COULD_NOT("no thread was seen to wait");
 }

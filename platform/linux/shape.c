@@ -49,7 +49,7 @@ static bool is_shared_place(const struct hl_shapes *shapes, const struct hl_shap
 
 void hl_shapes_settle(struct hl_shapes *shapes)
 {
-    struct hl_shapes kept = {0};
+    struct hl_shapes kept = {.lacks_some = shapes->lacks_some};
 
     for (uint32_t i = 0; i < shapes->count; i++) {
         struct hl_shape shape = shapes->shapes[i];

@@ -39,6 +39,7 @@ struct hl_shape {
 
 struct hl_shapes {
     uint32_t count;
+    bool lacks_some; /* a kind could not be learnt, so what is not recognised may be one */
     struct hl_shape shapes[HL_SHAPES];
 };
 
