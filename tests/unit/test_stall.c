@@ -141,6 +141,28 @@ Test(stall, what_is_seen_late_is_observed_for_more_than_a_slice)
     story_expect_has(story_find("STALL", 0), "\"verdict\":\"starved\",\"cpu\":0.2,");
 }
 
+static void set_wall_clock(uintptr_t hours)
+{
+    scripted.wall_ms += hours * 3600000u;
+}
+
+Test(stall, a_wall_clock_that_is_set_changes_nothing)
+{
+    for (int hours = -1; hours <= 1; hours += 2) {
+        story_push(1 * S, 1, "fine");
+        story_call(30 * S, set_wall_clock, (uintptr_t)(intptr_t)hours);
+        story_pop(100 * S, 1);
+        story_push(100 * S, 1, "stuck");
+        story_pop(250 * S, 1);
+        story_run(300 * S);
+        story_expect_count("PAUSED", 0);
+        story_expect_count("STALL", 1);
+        cr_expect_eq(story_find("STALL", 0)->at_ns, 220 * S + TICK);
+        story_expect_number(story_find("beat", 0), "elapsed_ms", 60000);
+        cr_expect_eq(story_count_with("beat", "late"), 0);
+    }
+}
+
 /* ---- reminders ---------------------------------------------------------------------- */
 
 Test(stall, reminders_come_when_the_time_has_doubled)
