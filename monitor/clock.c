@@ -42,17 +42,12 @@ void hl_clock_note_gap(struct hl_clock *clock, uint64_t began_ns, uint64_t ended
     clock->gaps[clock->count++] = (struct hl_gap){began_ns, ended_ns, gap_ns};
 }
 
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* As much of a gap as may lie between the two times. */
 static uint64_t part_of(const struct hl_gap *gap, uint64_t since_ns, uint64_t now_ns)
 {
-    uint64_t from = since_ns > gap->began_ns ? since_ns : gap->began_ns;
-    uint64_t to = smaller(now_ns, gap->ended_ns);
-    return to > from ? smaller(gap->gap_ns, to - from) : 0;
+    uint64_t from = hl_later(since_ns, gap->began_ns);
+    uint64_t to = hl_earlier(now_ns, gap->ended_ns);
+    return to > from ? hl_earlier(gap->gap_ns, to - from) : 0;
 }
 
 uint64_t hl_clock_age(const struct hl_clock *clock, uint64_t since_ns, uint64_t now_ns)

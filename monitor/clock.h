@@ -11,6 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+static inline uint64_t hl_earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+static inline uint64_t hl_later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 #define HL_GAPS 16
 
 struct hl_gap {

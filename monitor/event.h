@@ -140,10 +140,8 @@ struct hl_stall_event {
 /* Each member waits for a lock that the next one holds, the last one's is held by
  * the first. */
 struct hl_deadlock_member {
-    struct hl_thread_ref thread;
+    struct hl_other_view who;
     char lock[HL_WAIT_BYTES];
-    bool in_phase;
-    char phase[HL_LABEL_BYTES];
 };
 struct hl_deadlock_event {
     uint64_t id;

@@ -5,7 +5,6 @@
 #include "inquiry.h"
 
 #include "owner.h"
-#include "owner.h"
 #include "wait_words.h"
 
 #include <string.h>
@@ -15,6 +14,11 @@
 #define IDLE_LOOKS 128    /* at one heartbeat: a thread and the one it may wait for count two */
 #define FRESH 1000000ull  /* a look is not taken twice within this */
 #define AGAIN 10000000ull /* what may be a deadlock is looked at again */
+
+/* Texts of a look are copied into a view as they are. */
+_Static_assert(HL_CALL_BYTES == HL_PLAT_CALL_BYTES && HL_CHANNEL_BYTES == HL_PLAT_CHANNEL_BYTES &&
+                   HL_ADDRESS_BYTES == HL_PLAT_ADDRESS_BYTES,
+               "event.h knows no platform");
 
 struct hl_case {
     uint64_t tid, start;
@@ -62,30 +66,37 @@ static uint64_t throttled(struct hl_inquiry *inquiry)
     return inquiry->throttled_ns;
 }
 
-void hl_inquiry_evidence(struct hl_inquiry *inquiry, uint64_t tid, uint64_t now_ns,
-                         struct hl_evidence *evidence)
+static void fill_evidence(struct hl_inquiry *inquiry, uint64_t tid, uint64_t now_ns,
+                          const struct hl_plat_thread_state *state, struct hl_evidence *evidence)
 {
-    struct hl_plat_thread_state state;
-    *evidence = (struct hl_evidence){.at_ns = now_ns,
+    *evidence = (struct hl_evidence){.known = state != NULL,
+                                     .at_ns = now_ns,
                                      .on_core_ns = HL_UNKNOWN,
                                      .run_delay_ns = HL_UNKNOWN,
                                      .switches = HL_UNKNOWN,
                                      .sleeps = HL_UNKNOWN,
                                      .throttled_ns = throttled(inquiry)};
-    evidence->known = hl_plat_thread_state(inquiry->plat, tid, &state);
-    if (!evidence->known)
+    if (!state)
         return;
-    evidence->state = state.state;
-    if (state.times_known) {
-        evidence->on_core_ns = state.on_core_ns;
-        evidence->run_delay_ns = state.run_delay_ns;
-        evidence->switches = state.switches;
+    evidence->state = state->state;
+    if (state->times_known) {
+        evidence->on_core_ns = state->on_core_ns;
+        evidence->run_delay_ns = state->run_delay_ns;
+        evidence->switches = state->switches;
     }
-    if (state.state != 'R' || !hl_plat_thread_sleeps(inquiry->plat, tid, &evidence->sleeps))
+    if (state->state != 'R' || !hl_plat_thread_sleeps(inquiry->plat, tid, &evidence->sleeps))
         evidence->sleeps = HL_UNKNOWN;
     uint64_t cpu_ns; /* up to the moment, where the scheduler's own figure lags by a tick */
     if (hl_plat_thread_cpu(inquiry->plat, tid, &cpu_ns))
         evidence->on_core_ns = cpu_ns;
+}
+
+void hl_inquiry_evidence(struct hl_inquiry *inquiry, uint64_t tid, uint64_t now_ns,
+                         struct hl_evidence *evidence)
+{
+    struct hl_plat_thread_state state;
+    bool known = hl_plat_thread_state(inquiry->plat, tid, &state);
+    fill_evidence(inquiry, tid, now_ns, known ? &state : NULL, evidence);
 }
 
 /* ---- memory of earlier looks ------------------------------------------------------- */
@@ -185,7 +196,7 @@ static enum hl_verdict judge_root(struct hl_inquiry *inquiry, const struct hl_li
 {
     struct hl_evidence now, base;
     struct hl_evidence_view view;
-    hl_inquiry_evidence(inquiry, root->tid, inquiry->now_ns, &now);
+    fill_evidence(inquiry, root->tid, inquiry->now_ns, &root->look.state, &now);
     take_base(inquiry, root, since_ns, &now, &base);
     hl_verdict(&base, &now, hl_clock_age(inquiry->clock, base.at_ns, now.at_ns), &view);
     return view.verdict;
@@ -201,11 +212,6 @@ void hl_inquiry_suspect(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since
 }
 
 /* ---- explaining ------------------------------------------------------------------------- */
-
-static bool sleeps(const struct hl_plat_look *look)
-{
-    return look->state.state == 'S' || look->state.state == 'D';
-}
 
 static void explain_wait(const struct hl_plat_look *look, struct hl_evidence_view *view)
 {
@@ -248,7 +254,7 @@ static void explain_root(struct hl_inquiry *inquiry, uint64_t since_ns,
     view->has_root = true;
     view->root.thread.tid = root->tid;
     view->root_verdict = judge_root(inquiry, root, since_ns);
-    if (view->root_verdict != HL_BUSY && sleeps(&root->look))
+    if (view->root_verdict != HL_BUSY && hl_plat_is_asleep(root->look.state.state))
         hl_wait_words(&root->look, view->root_wait);
 }
 
@@ -263,7 +269,7 @@ void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since
     bool call_is_known = look->known & HL_KNOWN(HL_PLAT_SYSCALL);
     if (call_is_known)
         memcpy(view->call, look->call, sizeof view->call);
-    if (view->verdict == HL_BUSY || !sleeps(look))
+    if (view->verdict == HL_BUSY || !hl_plat_is_asleep(look->state.state))
         return;
     view->call_unknown = !call_is_known;
     explain_wait(look, view);
@@ -309,11 +315,27 @@ static bool has_suspect(const struct hl_cycle *cycle, hl_is_stalled *is_stalled,
     return cycle->has_idle;
 }
 
+static bool is_seen_now(const struct hl_inquiry *inquiry, const struct hl_cycle *cycle)
+{
+    return cycle->seen_ns == inquiry->now_ns;
+}
+
 /* Looked for once more, so that what is said is true now. */
 static bool is_still_there(struct hl_inquiry *inquiry, const struct hl_cycle *cycle)
 {
-    follow(inquiry, cycle->members[0].tid, 0);
-    return cycle->seen_ns == inquiry->now_ns;
+    if (!is_seen_now(inquiry, cycle))
+        follow(inquiry, cycle->members[0].tid, 0);
+    return is_seen_now(inquiry, cycle);
+}
+
+/* One that was seen once is looked at again to be sure, one that is sure to be said. */
+static bool is_to_be_looked_at(const struct hl_inquiry *inquiry, const struct hl_cycle *cycle,
+                               bool is_suspect)
+{
+    uint64_t apart = inquiry->now_ns - cycle->counted_ns;
+    if (is_seen_now(inquiry, cycle))
+        return true;
+    return cycle->sightings < 2 ? apart >= HL_SIGHTINGS_APART_NS : is_suspect;
 }
 
 static void put_members(struct hl_inquiry *inquiry, const struct hl_cycle *cycle,
@@ -321,7 +343,7 @@ static void put_members(struct hl_inquiry *inquiry, const struct hl_cycle *cycle
 {
     for (size_t i = 0; i < cycle->count; i++) {
         struct hl_link link;
-        members[i] = (struct hl_deadlock_member){.thread.tid = cycle->members[i].tid};
+        members[i] = (struct hl_deadlock_member){.who.thread.tid = cycle->members[i].tid};
         if (look_into(inquiry, cycle->members[i].tid, &link))
             hl_wait_words(&link.look, members[i].lock);
     }
@@ -333,15 +355,12 @@ bool hl_inquiry_deadlock(struct hl_inquiry *inquiry, hl_is_stalled *is_stalled, 
     struct hl_cycle *cycle;
     for (size_t i = 0; (cycle = hl_deadlocks_find(&inquiry->deadlocks, false, i)) != NULL; i++) {
         bool is_suspect = has_suspect(cycle, is_stalled, context);
-        if (cycle->seen_ns != inquiry->now_ns) {
-            bool is_too_soon = inquiry->now_ns - cycle->counted_ns < HL_SIGHTINGS_APART_NS;
-            if (cycle->sightings < 2 ? is_too_soon : !is_suspect)
-                continue;
-            if (!is_still_there(inquiry, cycle)) {
-                hl_deadlocks_forget(&inquiry->deadlocks, cycle);
-                i--;
-                continue;
-            }
+        if (!is_to_be_looked_at(inquiry, cycle, is_suspect))
+            continue;
+        if (!is_still_there(inquiry, cycle)) {
+            hl_deadlocks_forget(&inquiry->deadlocks, cycle);
+            i--;
+            continue;
         }
         if (!is_suspect || cycle->sightings < 2)
             continue;

@@ -58,7 +58,7 @@ void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since
 void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uint64_t self_tid,
                      uint64_t limit_ns);
 
-/* The next deadlock that is certain and has a suspect in it, NULL = no more: fills
+/* The next deadlock that is certain and has a suspect in it, false = no more: fills
  * the members' tids and locks, and counts it as said. */
 typedef bool hl_is_stalled(void *context, uint64_t tid);
 bool hl_inquiry_deadlock(struct hl_inquiry *inquiry, hl_is_stalled *is_stalled, void *context,

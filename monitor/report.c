@@ -295,11 +295,11 @@ static void put_member(struct hl_line *line, size_t number, const struct hl_dead
 {
     char key[32];
     snprintf(key, sizeof key, "thread%zu", number);
-    hl_line_thread(line, key, &member->thread);
+    hl_line_thread(line, key, &member->who.thread);
     snprintf(key, sizeof key, "lock%zu", number);
     hl_line_text(line, key, member->lock[0] ? member->lock : NULL);
     snprintf(key, sizeof key, "phase%zu", number);
-    label_or_none(line, key, member->in_phase, member->phase);
+    label_or_none(line, key, member->who.in_phase, member->who.phase);
 }
 
 void hl_report_deadlock(struct hl_line *line, const struct hl_line_head *head,

@@ -171,14 +171,8 @@ static bool is_stalled(void *context, uint64_t tid)
 
 static void say_deadlock(struct hl_session *session, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct hl_deadlock_member *member = &session->members[i];
-        hl_say_thread(session, member->thread.tid, &member->thread);
-        const struct hl_scope *scope = scope_of(session, member->thread.tid);
-        member->in_phase = scope != NULL;
-        if (scope)
-            memcpy(member->phase, scope->label, sizeof member->phase);
-    }
+    for (size_t i = 0; i < count; i++)
+        hl_say_whereabouts(session, &session->members[i].who);
     struct hl_line_head head = head_of(session);
     hl_report_deadlock(&session->line, &head,
                        &(struct hl_deadlock_event){.id = hl_stalls_take_id(&session->stalls),

@@ -20,11 +20,6 @@ struct missing {
     uint32_t times;
 };
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- what the judge asks and tells ---------------------------------------------- */
 
 static void get_evidence(void *context, uint64_t tid, uint64_t now_ns, struct hl_evidence *evidence)
@@ -44,7 +39,10 @@ static void explain(void *context, uint64_t tid, uint64_t since_ns, struct hl_ev
     struct hl_session *session = context;
     hl_inquiry_explain(&session->inquiry, tid, since_ns, view);
     hl_say_whereabouts(session, &view->holder);
-    hl_say_whereabouts(session, &view->root);
+    if (view->root.thread.tid == view->holder.thread.tid)
+        view->root = view->holder;
+    else
+        hl_say_whereabouts(session, &view->root);
 }
 
 /* ---- opening and closing ----------------------------------------------------------- */
@@ -346,7 +344,7 @@ static void account(struct hl_session *session, const struct hl_plat_wait *wait)
     hl_say_paused(session, wait->suspended_ns, "suspend");
     uint64_t interval = session->config.options.interval_ms * MILLISECOND;
     uint64_t late = wait->ended_ns > session->planned_ns ? wait->ended_ns - session->planned_ns : 0;
-    if (late >= earlier(HL_WORTH_SAYING_NS, interval))
+    if (late >= hl_earlier(HL_WORTH_SAYING_NS, interval))
         session->late_ns += late;
 }
 
@@ -357,7 +355,7 @@ static uint64_t look_period(const struct hl_session *session)
     if (shortest == HL_UNKNOWN)
         return HL_UNKNOWN;
     uint64_t period =
-        earlier(session->config.options.interval_ms * MILLISECOND, shortest / LOOKS_PER_LIMIT);
+        hl_earlier(session->config.options.interval_ms * MILLISECOND, shortest / LOOKS_PER_LIMIT);
     return period > SHORTEST_LOOK ? period : SHORTEST_LOOK;
 }
 
@@ -368,9 +366,9 @@ static void plan(struct hl_session *session, uint64_t now)
         session->next_beat_ns += interval * ((now - session->next_beat_ns) / interval + 1);
     uint64_t period = look_period(session);
     uint64_t next_look = period == HL_UNKNOWN ? HL_UNKNOWN : now + period;
-    session->planned_ns = earlier(session->next_beat_ns, next_look);
-    session->planned_ns = earlier(session->planned_ns, session->stalls.due_ns);
-    session->planned_ns = earlier(session->planned_ns, hl_inquiry_due_ns(&session->inquiry));
+    session->planned_ns = hl_earlier(session->next_beat_ns, next_look);
+    session->planned_ns = hl_earlier(session->planned_ns, session->stalls.due_ns);
+    session->planned_ns = hl_earlier(session->planned_ns, hl_inquiry_due_ns(&session->inquiry));
 }
 
 static uint64_t wait(struct hl_session *session)

@@ -104,20 +104,10 @@ static struct open_stall *stall_of(const struct hl_stalls *stalls, const struct 
     return hl_pool_item(&stalls->open, watch->open);
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* A thread that was stopped begins anew when it is seen to run again. */
 static uint64_t age_at(const struct hl_stalls *stalls, const struct watch *watch, uint64_t at_ns)
 {
-    return hl_clock_age(stalls->clock, later(watch->since_ns, watch->held_ns), at_ns);
+    return hl_clock_age(stalls->clock, hl_later(watch->since_ns, watch->held_ns), at_ns);
 }
 
 /* The age at which the limit has passed for certain. */
@@ -149,7 +139,7 @@ static void turn_minute(struct hl_stalls *stalls)
 static void add_to_totals(struct hl_stalls *stalls, uint64_t stuck_ns)
 {
     stalls->totals.total_ns += stuck_ns;
-    stalls->totals.longest_ns = later(stalls->totals.longest_ns, stuck_ns);
+    stalls->totals.longest_ns = hl_later(stalls->totals.longest_ns, stuck_ns);
 }
 
 /* ---- recovery ---------------------------------------------------------------- */
@@ -188,7 +178,7 @@ static void recover_by_sign(struct hl_stalls *stalls, struct hl_record *record, 
                             struct watch *watch, uint64_t by_ns)
 {
     bool timed = sign_was_left(stalls, record, watch);
-    uint64_t until = timed ? earlier(hl_acquire(&record->sign_ns), by_ns) : by_ns;
+    uint64_t until = timed ? hl_earlier(hl_acquire(&record->sign_ns), by_ns) : by_ns;
     recover(stalls, track, watch, until, !timed, NULL);
 }
 
@@ -309,9 +299,9 @@ static uint64_t quiet_before_end(const struct hl_stalls *stalls, const struct wa
 {
     if (watch->is_held || counter_moved(watch, end) || was_expected_anew(watch, end))
         return 0;
-    uint64_t since = later(watch->since_ns, watch->held_ns);
+    uint64_t since = hl_later(watch->since_ns, watch->held_ns);
     if (!watch->own_limit)
-        since = later(since, end->quiet_since_ns);
+        since = hl_later(since, end->quiet_since_ns);
     return hl_clock_age(stalls->clock, since, end->ended_ns);
 }
 
@@ -422,7 +412,7 @@ static void arm(struct hl_stalls *stalls, struct hl_record *record, const struct
 
 static void plan(struct hl_stalls *stalls, uint64_t in_ns)
 {
-    stalls->due_ns = earlier(stalls->due_ns, stalls->now_ns + in_ns);
+    stalls->due_ns = hl_earlier(stalls->due_ns, stalls->now_ns + in_ns);
 }
 
 /* First evidence when a quarter of the limit has passed, or the next look comes
@@ -460,7 +450,7 @@ static bool is_held(struct hl_stalls *stalls, struct watch *watch,
 /* A scheduler's slice, or a quota's period, is no picture of a stall. */
 static uint64_t enough(const struct watch *watch)
 {
-    return earlier(watch->limit_ns / 8, ENOUGH_OBSERVED);
+    return hl_earlier(watch->limit_ns / 8, ENOUGH_OBSERVED);
 }
 
 /* Overdue when first seen (the monitor was late, or has just begun): from too short
@@ -491,7 +481,7 @@ static void judge_unreported(struct hl_stalls *stalls, struct track *track, stru
             watch->base = evidence;
         else if (hl_evidence_is_same_wait(&watch->base, &evidence))
             stalls->hooks.suspect(stalls->hooks.context, watch->tid, watch->since_ns);
-        plan(stalls, age < certain ? certain - age : later(SOON, enough(watch)));
+        plan(stalls, age < certain ? certain - age : hl_later(SOON, enough(watch)));
     } else {
         report(stalls, track, watch, stack, position, age, &evidence);
         if (watch->open)
@@ -550,7 +540,7 @@ static void judge_scope(struct hl_stalls *stalls, struct hl_record *record, stru
         recover_by_sign(stalls, record, track, watch, rule->since_ns);
     apply(watch, rule);
     watch->pass = stalls->pass;
-    stalls->shortest_limit_ns = earlier(stalls->shortest_limit_ns, rule->limit_ns);
+    stalls->shortest_limit_ns = hl_earlier(stalls->shortest_limit_ns, rule->limit_ns);
     if (watch->open)
         judge_reported(stalls, watch, stack, position);
     else
@@ -585,7 +575,7 @@ static void judge_by_own_limit(struct hl_stalls *stalls, struct hl_record *recor
         .counter = hl_progress_covering(stalls->progress, stack, position, true),
     };
     if (rule.counter)
-        rule.since_ns = later(rule.since_ns, rule.counter->moved_ns);
+        rule.since_ns = hl_later(rule.since_ns, rule.counter->moved_ns);
     judge_scope(stalls, record, track, stack, position, &rule);
 }
 
@@ -601,11 +591,11 @@ static void judge_innermost(struct hl_stalls *stalls, struct hl_record *record, 
         return;
     struct rule rule = {
         .limit_ns = stalls->limit_ns,
-        .since_ns = later(scope->pushed_ns, stack->popped_ns),
+        .since_ns = hl_later(scope->pushed_ns, stack->popped_ns),
         .counter = hl_progress_covering(stalls->progress, stack, position, false),
     };
     if (rule.counter)
-        rule.since_ns = later(rule.since_ns, rule.counter->moved_ns);
+        rule.since_ns = hl_later(rule.since_ns, rule.counter->moved_ns);
     judge_scope(stalls, record, track, stack, position, &rule);
 }
 
@@ -620,7 +610,7 @@ static void keep_unseen(struct hl_stalls *stalls, struct track *track, const str
         if (!watch->own_limit || !beyond)
             continue;
         watch->pass = stalls->pass;
-        stalls->shortest_limit_ns = earlier(stalls->shortest_limit_ns, watch->limit_ns);
+        stalls->shortest_limit_ns = hl_earlier(stalls->shortest_limit_ns, watch->limit_ns);
         plan(stalls, SOON);
     }
 }
@@ -677,7 +667,7 @@ void hl_stalls_vanished(struct hl_stalls *stalls, struct hl_record *record, uint
 
 void hl_stalls_end(struct hl_stalls *stalls)
 {
-    stalls->due_ns = earlier(stalls->due_ns, hl_budget_due_ns(&stalls->budget));
+    stalls->due_ns = hl_earlier(stalls->due_ns, hl_budget_due_ns(&stalls->budget));
 }
 
 bool hl_stalls_is_stalled(const struct hl_stalls *stalls, uint32_t record)

@@ -6,6 +6,8 @@
 
 #include "rates.h"
 
+#include "../platform/platform.h"
+
 #define DOMINANT 600 /* thousandths of the observed time */
 
 static uint64_t share(uint64_t then, uint64_t now, uint64_t observed_ns)
@@ -76,8 +78,8 @@ void hl_verdict(const struct hl_evidence *then, const struct hl_evidence *now, u
 
 bool hl_evidence_is_same_wait(const struct hl_evidence *then, const struct hl_evidence *now)
 {
-    bool sleeps = now->known && (now->state == 'S' || now->state == 'D');
-    return sleeps && then->known && is_same(then->switches, now->switches);
+    return then->known && now->known && hl_plat_is_asleep(now->state) &&
+           is_same(then->switches, now->switches);
 }
 
 bool hl_evidence_is_stopped(const struct hl_evidence *evidence)

@@ -206,6 +206,12 @@ struct hl_plat_thread_state {
     uint64_t run_delay_ns; /* runnable, waiting for a core */
     uint64_t switches;     /* times it got onto a core */
 };
+/* It waits for something, interruptibly or not. */
+static inline bool hl_plat_is_asleep(char state)
+{
+    return state == 'S' || state == 'D';
+}
+
 /* false: gone, or unknown. */
 bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state);
 
@@ -263,7 +269,8 @@ struct hl_plat_look {
                                             above; HL_PLAT_HOLDER says why that cannot be told */
     uint64_t awaited;                    /* thread or process, see above */
     struct hl_plat_mutex mutex;
-    bool steady; /* it sat in one and the same wait from the first reading to the last */
+    bool steady; /* it sat in one and the same wait from the first reading to the last; never
+                    where its run count is not known */
 };
 /* false: gone, or not even its state is known. Cost on Linux: 25 us. */
 bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look);

@@ -50,11 +50,6 @@ static void read_call(struct hl_plat *plat, uint64_t tid, struct text *text)
     text->size = hl_plat_read_of_thread(plat, tid, "syscall", text->bytes, sizeof text->bytes);
 }
 
-static bool sleeps(const struct hl_plat_look *look)
-{
-    return look->state.state == 'S' || look->state.state == 'D';
-}
-
 /* ---- the channel ------------------------------------------------------------ */
 
 static void add_channel(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look)
@@ -73,7 +68,7 @@ static void add_channel(struct hl_plat *plat, uint64_t tid, struct hl_plat_look 
     if (strcmp(channel, "0") != 0)
         return;
     channel[0] = 0;
-    if (sleeps(look)) {
+    if (hl_plat_is_asleep(look->state.state)) {
         look->known &= ~HL_KNOWN(HL_PLAT_CHANNEL);
         hl_plat_miss_because(plat, HL_PLAT_CHANNEL, "hidden by the kernel");
     }
@@ -512,7 +507,7 @@ static void look_closely(struct looking *looking)
     if (!is_understood)
         return;
     add_wait(looking, &call);
-    if (call.is_in_call && sleeps(looking->look))
+    if (call.is_in_call && hl_plat_is_asleep(looking->look->state.state))
         looking->look->steady = sat_still(looking, &first);
 }
 

@@ -575,9 +575,9 @@ Test(inquiry, a_deadlock_is_certain_at_the_second_look_and_said_once)
     wake_up_after(10 * MS);
     cr_assert(is_deadlock());
     cr_expect_eq(count, 2);
-    cr_expect_eq(members[0].thread.tid, 1);
+    cr_expect_eq(members[0].who.thread.tid, 1);
     cr_expect_str_eq(members[0].lock, "mutex:0x1001");
-    cr_expect_eq(members[1].thread.tid, 2);
+    cr_expect_eq(members[1].who.thread.tid, 2);
     cr_expect_str_eq(members[1].lock, "mutex:0x1002");
     cr_expect_not(is_deadlock());
     cr_expect_eq(inquiry.deadlocks.said, 1);
@@ -661,7 +661,7 @@ Test(inquiry, of_several_that_dissolved_each_is_forgotten_and_the_rest_is_said)
     stalled_tid = 7;
     wake_up_after(10 * MS);
     cr_assert(is_deadlock());
-    cr_expect_eq(members[0].thread.tid, 7);
+    cr_expect_eq(members[0].who.thread.tid, 7);
     cr_expect_not(is_deadlock());
     cr_expect_eq(inquiry.deadlocks.count, 2);
 }

@@ -457,9 +457,10 @@ Test(report, a_stall_names_descriptor_address_and_quota_where_there_are_any)
 Test(report, a_deadlock_names_every_member_its_lock_and_where_it_is)
 {
     const struct hl_deadlock_member members[] = {
-        {.thread = {4250, "writer"}, .lock = "mutex:0x10", .in_phase = true, .phase = "save"},
-        {.thread = {4251, ""}, .lock = "join:4252"},
-        {.thread = {4252, "c"}, .in_phase = true}};
+        {.who = {.thread = {4250, "writer"}, .in_phase = true, .phase = "save"},
+         .lock = "mutex:0x10"},
+        {.who = {.thread = {4251, ""}}, .lock = "join:4252"},
+        {.who = {.thread = {4252, "c"}, .in_phase = true}}};
     RECORD(hl_report_deadlock, (&(struct hl_deadlock_event){7, 3, members}),
            "DEADLOCK id=7 members=3 thread1=4250/writer lock1=mutex:0x10 phase1=\"save\" "
            "thread2=4251/ lock2=join:4252 phase2=none thread3=4252/c lock3=? phase3=\"\"",
@@ -1404,12 +1405,13 @@ static void hostile_member(struct hl_deadlock_member *member, size_t i)
 {
     char key[32];
     snprintf(key, sizeof key, "thread%zu", i + 1);
-    *member = (struct hl_deadlock_member){.thread = hostile_thread_as(key), .in_phase = dice(2)};
+    *member =
+        (struct hl_deadlock_member){.who = {.thread = hostile_thread_as(key), .in_phase = dice(2)}};
     snprintf(key, sizeof key, "lock%zu", i + 1);
     strcpy(member->lock, hostile(key, HL_WAIT_BYTES - 1));
     snprintf(key, sizeof key, "phase%zu", i + 1);
-    if (member->in_phase)
-        hostile_label(member->phase, key);
+    if (member->who.in_phase)
+        hostile_label(member->who.phase, key);
 }
 
 static void render_deadlock(struct hl_line *line)
@@ -1750,11 +1752,11 @@ Test(report, the_longest_deadlock_is_one_sound_line)
     const struct hl_line_head as_json = longest_head(MONITOR_JSON);
     const struct hl_deadlock_event deadlock = {INT64_MAX, HL_CHAIN_LINKS, members};
     for (size_t i = 0; i < HL_CHAIN_LINKS; i++) {
-        members[i].thread.tid = (uint64_t)INT64_MAX - i;
-        members[i].in_phase = true;
-        memset(members[i].thread.name, 1, HL_NAME_BYTES - 1);
+        members[i].who.thread.tid = (uint64_t)INT64_MAX - i;
+        members[i].who.in_phase = true;
+        memset(members[i].who.thread.name, 1, HL_NAME_BYTES - 1);
         memset(members[i].lock, 1, HL_WAIT_BYTES - 1);
-        memset(members[i].phase, 1, HL_LABEL_BYTES - 1);
+        memset(members[i].who.phase, 1, HL_LABEL_BYTES - 1);
     }
     hl_report_deadlock(&text, &as_text, &deadlock);
     hl_report_deadlock(&json, &as_json, &deadlock);
@@ -1771,10 +1773,11 @@ Test(report, a_deadlock_of_twelve_ordinary_members_is_said_whole)
 {
     static struct hl_deadlock_member members[12];
     for (size_t i = 0; i < 12; i++)
-        members[i] = (struct hl_deadlock_member){.thread = {4194304 - i, "connection-pool"},
-                                                 .lock = "mutex:0x7f5e5f0daf0a0",
-                                                 .in_phase = true,
-                                                 .phase = "write the 12th segment of the index"};
+        members[i] =
+            (struct hl_deadlock_member){.who = {.thread = {4194304 - i, "connection-pool"},
+                                                .in_phase = true,
+                                                .phase = "write the 12th segment of the index"},
+                                        .lock = "mutex:0x7f5e5f0daf0a0"};
     hl_report_deadlock(&text, &text_head, &(struct hl_deadlock_event){1, 12, members});
     hl_report_deadlock(&json, &json_head, &(struct hl_deadlock_event){1, 12, members});
     cr_expect_not(text.truncated);
