@@ -93,11 +93,7 @@ static void stage_blind(char **arguments)
     await(&is_held);
     struct actor *waiter = enter("waiter", play_waiter, NULL);
     heard("STALL", 2, NULL); /* perhaps without names */
-    gate_open(&gate);
-    leave(holder);
-    leave(waiter);
-    hear_recovered(1);
-    end();
+    end_wait(&gate, holder, waiter);
 }
 
 const struct situation blind_situations[] = {{"blind", stage_blind}, {NULL, NULL}};

@@ -91,58 +91,51 @@ static void unlock(void)
 static struct gate gate;
 static atomic_bool is_held, is_over;
 
-static void hold_and_read(void *with)
+static void read_gate(void)
 {
-    (void)with;
-    scope_push("hold the lock");
-    scope_expect(0);
-    lock();
-    is_held = true;
     gate_wait(&gate);
-    unlock();
-    scope_pop();
 }
 
-static void hold_outside(void *with)
+static void spin(void)
 {
-    (void)with;
-    lock();
-    is_held = true;
-    gate_wait(&gate);
-    unlock();
-}
-
-static void hold_and_spin(void *with)
-{
-    (void)with;
-    scope_push("spin with the lock");
-    scope_expect(0);
-    lock();
-    is_held = true;
     while (!is_over)
         continue;
-    unlock();
-    scope_pop();
 }
 
-static void hold_and_nap(void *with)
+static void nap(void)
 {
-    struct timespec long_time = {60, 0};
-    (void)with;
-    scope_push("nap with the lock");
-    scope_expect(0);
-    lock();
-    is_held = true;
-    nanosleep(&long_time, NULL);
-    unlock();
-    scope_pop();
+    nanosleep(&(struct timespec){60, 0}, NULL);
 }
 
-static void hold_and_go(void *with)
+struct hold {
+    const char *name;
+    const char *label;       /* NULL: outside any scope */
+    void (*meanwhile)(void); /* NULL: it ends, and keeps the lock */
+};
+
+static const struct hold holds[] = {
+    {"reads", "hold the lock", read_gate},
+    {"outside", NULL, read_gate},
+    {"spins", "spin with the lock", spin},
+    {"naps", "nap with the lock", nap},
+    {"goes", NULL, NULL},
+};
+
+static void play_holder(void *with)
 {
-    (void)with;
+    const struct hold *hold = with;
+    if (hold->label) {
+        scope_push(hold->label);
+        scope_expect(0);
+    }
     lock();
     is_held = true;
+    if (!hold->meanwhile)
+        return;
+    hold->meanwhile();
+    unlock();
+    if (hold->label)
+        scope_pop();
 }
 
 /* In the parent's shared memory, as a process of its own. */
@@ -163,29 +156,21 @@ static void wait_for_lock(void *with)
     scope_pop();
 }
 
-static const struct {
-    const char *name;
-    void (*play)(void *with);
-} holders[] = {
-    {"reads", hold_and_read}, {"outside", hold_outside}, {"spins", hold_and_spin},
-    {"naps", hold_and_nap},   {"goes", hold_and_go},
-};
-
-/* mutex KIND HOLDER */
+/* mutex KIND [HOLD] */
 static void stage_mutex(char **arguments)
 {
-    void (*hold)(void *) = hold_and_read;
-    for (size_t i = 0; arguments[1] && i < sizeof holders / sizeof *holders; i++)
-        if (strcmp(arguments[1], holders[i].name) == 0)
-            hold = holders[i].play;
+    const struct hold *hold = holds;
+    for (size_t i = 0; arguments[1] && i < sizeof holds / sizeof *holds; i++)
+        if (strcmp(arguments[1], holds[i].name) == 0)
+            hold = &holds[i];
     gate_make(&gate);
     make_mutex(arguments[0]);
     begin();
-    struct actor *holder = enter("holder", hold, NULL);
+    struct actor *holder = enter("holder", play_holder, (void *)(uintptr_t)hold);
     await(&is_held);
     struct actor *waiter = enter("waiter", wait_for_lock, NULL);
     hear_stall_of(NULL);
-    if (hold == hold_and_go)
+    if (!hold->meanwhile)
         end();
     gate_open(&gate);
     is_over = true;
@@ -307,11 +292,7 @@ static void stage_stdio(char **arguments)
     await(&is_held);
     struct actor *waiter = enter("waiter", write_file, NULL);
     hear_stall_of("/waiter");
-    gate_open(&gate);
-    leave(holder);
-    leave(waiter);
-    hear_recovered(1);
-    end();
+    end_wait(&gate, holder, waiter);
 }
 
 /* The memory behind the first block is taken away, so that malloc faults while it
@@ -368,11 +349,7 @@ static void stage_arena(char **arguments)
     if (!await(&is_held))
         not_staged("this malloc does not touch the memory behind a block");
     hear_stall_of("/waiter");
-    gate_open(&gate);
-    leave(holder);
-    leave(waiter);
-    hear_recovered(1);
-    end();
+    end_wait(&gate, holder, waiter);
 }
 
 /* Looks as a mutex of pthreads does that `holder` has, word for word. */

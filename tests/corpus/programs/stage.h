@@ -22,6 +22,10 @@ struct situation {
     void (*stage)(char **arguments); /* ended by NULL */
 };
 
+/* Stages the one that the arguments name, of `count` lists each ended by one without a
+ * name. The program's exit status, when there is none. */
+int stage_named(const struct situation *const *lists, size_t count, char **arguments);
+
 void fact(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void fact_address(const char *name, const void *address);
 /* It cannot be had on this machine. Ends the program. */
@@ -62,6 +66,10 @@ struct gate {
 void gate_make(struct gate *gate);
 void gate_wait(const struct gate *gate);
 void gate_open(struct gate *gate);
+
+/* What the holder sleeps at is opened, so that the waiter recovers; the program ends. */
+void end_wait(struct gate *gate, struct actor *holder, struct actor *waiter)
+    __attribute__((noreturn));
 
 /* Called by a thread all the time, from its push on: each STALL about it is followed by
  * the fact `truth LEAST MOST`, what share of the time it was on a core, in thousandths. */

@@ -239,11 +239,7 @@ static void stage_condvar_mutex(char **arguments)
     await(&is_ready);
     struct actor *holder = enter("holder", signal_and_keep, NULL);
     hear_stall_of("/waiter");
-    gate_open(&gate);
-    leave(holder);
-    leave(waiter);
-    hear_recovered(1);
-    end();
+    end_wait(&gate, holder, waiter);
 }
 
 const struct situation wait_situations[] = {
