@@ -6,6 +6,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -316,6 +317,17 @@ void bench_goal(const char *id, const char *what, enum bench_form form, double f
     goal->limit = limit;
 }
 
+void bench_reason(const char *format, ...)
+{
+    va_list arguments;
+    if (bench_report->goals_count == 0)
+        return;
+    struct bench_goal *goal = &bench_report->goals[bench_report->goals_count - 1];
+    va_start(arguments, format);
+    vsnprintf(goal->reason, sizeof goal->reason, format, arguments);
+    va_end(arguments);
+}
+
 /* A figure that could not be had (NaN) meets nothing. */
 bool bench_is_met(const struct bench_goal *goal)
 {
@@ -358,6 +370,8 @@ void bench_print_goals(void)
         print_value(limit, goal->form, goal->limit);
         printf("%-4s %-66s %11s <= %-11s %s\n", goal->id, goal->what, figure, limit,
                bench_is_met(goal) ? "met" : "MISSED");
+        if (!bench_is_met(goal) && goal->reason[0])
+            printf("     why: %s\n", goal->reason);
         met += bench_is_met(goal);
     }
     printf("%zu of %zu met\n", met, bench_report->goals_count);
@@ -392,7 +406,10 @@ static void json_goal(FILE *file, const struct bench_goal *goal)
     json_number(file, goal->figure);
     fputs(", \"at_most\": ", file);
     json_number(file, goal->limit);
-    fprintf(file, ", \"met\": %s}", bench_is_met(goal) ? "true" : "false");
+    fprintf(file, ", \"met\": %s", bench_is_met(goal) ? "true" : "false");
+    if (!bench_is_met(goal) && goal->reason[0])
+        fprintf(file, ", \"why\": \"%s\"", goal->reason); /* our own words: nothing to escape */
+    fputc('}', file);
 }
 
 void bench_write_json(const char *path, bool quick)

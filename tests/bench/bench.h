@@ -81,12 +81,13 @@ struct bench_goal {
     char what[96];
     enum bench_form form;
     double figure, limit; /* met: figure <= limit */
+    char reason[160]; /* "" = none: why the machine allows no more, with the figure that shows it */
 };
 
 struct bench_report {
     size_t figures_count, goals_count;
-    struct bench_figure figures[256];
-    struct bench_goal goals[64];
+    struct bench_figure figures[1024];
+    struct bench_goal goals[128];
 };
 extern struct bench_report *bench_report;
 
@@ -94,6 +95,8 @@ void bench_figure(const char *key, const char *unit, struct bench_spread value);
 void bench_number(const char *key, const char *unit, double value);
 void bench_goal(const char *id, const char *what, enum bench_form form, double figure,
                 double limit);
+/* Of the goal that was just added: printed, and written, when it is missed. */
+void bench_reason(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool bench_is_met(const struct bench_goal *goal);
 void bench_print_goals(void);
 void bench_write_json(const char *path, bool quick);
