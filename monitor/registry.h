@@ -54,8 +54,5 @@ void hl_registry_forget_parents_threads(void);
 
 /* scope.c: empties a record's stack; `by_exit` marks the ends of watched scopes. */
 void hl_scope_clear(struct hl_record *record, bool by_exit);
-/* scope.c: the clock that scopes are timed with. */
-void hl_scope_use_precise_clock(bool precise);
-uint64_t hl_scope_now_ns(void);
 
 #endif

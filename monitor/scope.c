@@ -30,17 +30,12 @@
 
 /* ---- the clock ----------------------------------------------------------- */
 
-static _Atomic bool precise;
-
-void hl_scope_use_precise_clock(bool value)
+static inline uint64_t now_ns(void)
 {
-    atomic_store_explicit(&precise, value, memory_order_relaxed);
-}
-
-uint64_t hl_scope_now_ns(void)
-{
-    return UNLIKELY(atomic_load_explicit(&precise, memory_order_relaxed)) ? hl_plat_now_ns()
-                                                                          : hl_plat_coarse_ns();
+    struct timespec now = {0, 0};
+    hl_plat_scope_clock.read(atomic_load_explicit(&hl_plat_scope_clock.clock, memory_order_relaxed),
+                             &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* ---- labels --------------------------------------------------------------- */
@@ -157,7 +152,7 @@ static COLD bool leave_end(struct hl_record *record, uint32_t index, uint64_t qu
     struct hl_ended *ended = &record->ended[count % HL_ENDED];
     uint64_t pushed = hl_get(&frame->pushed_ns);
     hl_release(&ended->scope, 0);
-    hl_release(&ended->ended_ns, hl_scope_now_ns());
+    hl_release(&ended->ended_ns, now_ns());
     hl_release(&ended->quiet_since_ns, pushed > quiet_since ? pushed : quiet_since);
     bool has_limit = hl_get(&frame->kind) & HL_KIND_LIMIT;
     hl_release(&ended->limit_since_ns, has_limit ? hl_get(&frame->limit_since_ns) : 0);
@@ -209,7 +204,7 @@ static inline void take_off(struct hl_record *record, struct hl_frame *frame, ui
 {
     uint64_t quiet_since = hl_get(&record->popped_ns);
     if (index > 0)
-        hl_release(&record->popped_ns, hl_scope_now_ns());
+        hl_release(&record->popped_ns, now_ns());
     hl_release(&frame->version, hl_get(&frame->version) | HL_NOT_LIVE);
     atomic_signal_fence(memory_order_seq_cst);
     if (UNLIKELY(hl_get(&frame->watch) != 0)) {
@@ -250,7 +245,7 @@ static COLD void truncate_to(struct hl_record *record, uint32_t depth, bool by_e
         count = HL_DEPTH;
     uint64_t quiet_since = count > 0 ? last_sign_ns(record, &record->frames[count - 1]) : 0;
     if (depth > 0)
-        hl_release(&record->popped_ns, hl_scope_now_ns());
+        hl_release(&record->popped_ns, now_ns());
     bool wakes = false;
     for (uint32_t i = count; i-- > depth;)
         wakes |= truncate_frame(record, i, quiet_since, by_exit);
@@ -321,7 +316,7 @@ static inline void prune_if_needed(struct hl_record *record, uintptr_t caller)
 static COLD monitor_scope_token push_beyond(struct hl_record *record, uint32_t depth)
 {
     hl_add(&record->overflow, 1);
-    hl_release(&record->popped_ns, hl_scope_now_ns()); /* a sign of life, if nothing else */
+    hl_release(&record->popped_ns, now_ns()); /* a sign of life, if nothing else */
     return (monitor_scope_token){.id = UINT64_MAX, .index = depth, .record = record->index};
 }
 
@@ -352,7 +347,7 @@ static inline __attribute__((always_inline)) monitor_scope_token push(
         hl_release(&frame->version, version | HL_NOT_LIVE);
     frame->address = (uintptr_t)address; /* first: a push that a handler leaves with longjmp is */
     frame->function = function;          /* repaired like any other scope */
-    uint64_t now = hl_scope_now_ns();
+    uint64_t now = now_ns();
     store_label(frame, label, length);
     hl_release(&frame->pushed_ns, now);
     if (has_counter)
@@ -483,7 +478,7 @@ static COLD void pop_other(struct hl_record *record, uint32_t depth, uintptr_t c
                            const char *function)
 {
     if (depth > HL_DEPTH) { /* frames that were counted, not kept */
-        hl_release(&record->popped_ns, hl_scope_now_ns());
+        hl_release(&record->popped_ns, now_ns());
         set_depth(record, depth - 1);
         return;
     }
@@ -523,7 +518,7 @@ static COLD void end_beyond(struct hl_record *record, uint32_t depth, uint32_t i
 {
     if (depth > index + 1)
         hl_add(&record->repaired, depth - index - 1);
-    hl_release(&record->popped_ns, hl_scope_now_ns());
+    hl_release(&record->popped_ns, now_ns());
     set_depth(record, index);
 }
 
@@ -566,7 +561,7 @@ void monitor_scope_expect(uint64_t limit_ms)
         limit_ms = LONGEST_LIMIT_MS;
     struct hl_frame *frame = &record->frames[depth - 1];
     uint64_t version = hl_get(&frame->version);
-    uint64_t now = hl_scope_now_ns();
+    uint64_t now = now_ns();
     uint64_t limit_ns = limit_ms * 1000000;
     hl_release(&frame->version, version | HL_NOT_LIVE);
     hl_release(&frame->limit_ns, limit_ns);

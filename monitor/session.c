@@ -81,7 +81,7 @@ static void prepare(struct hl_session *session)
         .merged_recovered = hl_say_merged_recovered,
     };
     session->pid = hl_plat_process_id();
-    hl_scope_use_precise_clock(options->clock == MONITOR_CLOCK_PRECISE);
+    hl_plat_time_scopes_precisely(options->clock == MONITOR_CLOCK_PRECISE);
     hl_clock_reset(&session->clock);
     hl_progress_init(&session->progress);
     hl_threads_init(&session->threads);

@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /* The name in `start` lines and metrics: "linux", "macos", "none". */
 extern const char hl_plat_name[];
@@ -39,6 +40,15 @@ extern const char hl_plat_name[];
 uint64_t hl_plat_now_ns(void);
 uint64_t hl_plat_coarse_ns(void);
 uint64_t hl_plat_coarse_tick_ns(void);
+
+/* The clock that scopes are timed with: the coarse one, until told otherwise.
+ * It is data, so that a push gets the time by one call, the system's own. */
+struct hl_plat_scope_clock {
+    int (*read)(clockid_t clock, struct timespec *now); /* leaves errno alone */
+    _Atomic clockid_t clock;
+};
+extern struct hl_plat_scope_clock hl_plat_scope_clock;
+void hl_plat_time_scopes_precisely(bool precisely);
 
 /* Wall clock, milliseconds since 1970 (UTC). Only for time stamps. */
 uint64_t hl_plat_wall_ms(void);

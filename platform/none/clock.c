@@ -5,19 +5,33 @@
 #include <errno.h>
 #include <time.h>
 
-static uint64_t read_clock(clockid_t clock)
+static int read_clock(clockid_t clock, struct timespec *now)
 {
     int saved = errno;
+    int result = clock_gettime(clock, now);
+
+    errno = saved;
+    return result;
+}
+
+struct hl_plat_scope_clock hl_plat_scope_clock = {read_clock, CLOCK_MONOTONIC};
+
+void hl_plat_time_scopes_precisely(bool precisely)
+{
+    (void)precisely;
+}
+
+static uint64_t read_ns(clockid_t clock)
+{
     struct timespec now = {0, 0};
 
-    clock_gettime(clock, &now);
-    errno = saved;
+    read_clock(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 uint64_t hl_plat_now_ns(void)
 {
-    return read_clock(CLOCK_MONOTONIC);
+    return read_ns(CLOCK_MONOTONIC);
 }
 
 uint64_t hl_plat_coarse_ns(void)
@@ -37,5 +51,5 @@ uint64_t hl_plat_coarse_tick_ns(void)
 
 uint64_t hl_plat_wall_ms(void)
 {
-    return read_clock(CLOCK_REALTIME) / 1000000u;
+    return read_ns(CLOCK_REALTIME) / 1000000u;
 }

@@ -211,6 +211,21 @@ uint64_t hl_plat_coarse_ns(void)
     return scripted.now_ns - scripted.coarse_lag_ns;
 }
 
+static int read_scripted(clockid_t clock, struct timespec *now)
+{
+    uint64_t ns = clock == CLOCK_MONOTONIC ? hl_plat_now_ns() : hl_plat_coarse_ns();
+    *now = (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+    return 0;
+}
+
+#define COARSE CLOCK_REALTIME /* any other than the precise one */
+struct hl_plat_scope_clock hl_plat_scope_clock = {read_scripted, COARSE};
+
+void hl_plat_time_scopes_precisely(bool precisely)
+{
+    hl_plat_scope_clock.clock = precisely ? CLOCK_MONOTONIC : COARSE;
+}
+
 uint64_t hl_plat_coarse_tick_ns(void)
 {
     return scripted.coarse_tick_ns;

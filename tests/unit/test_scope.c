@@ -139,7 +139,7 @@ Test(scope, scopes_are_timed_with_the_coarse_clock_unless_told_otherwise)
     scripted.coarse_lag_ns = 3 * SCRIPTED_MS;
     scope_push("coarse");
     cr_expect_eq(innermost()->pushed_ns, SCRIPTED_START_NS - 3 * SCRIPTED_MS);
-    hl_scope_use_precise_clock(true);
+    hl_plat_time_scopes_precisely(true);
     scope_push("precise");
     cr_expect_eq(innermost()->pushed_ns, SCRIPTED_START_NS);
 }
