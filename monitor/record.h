@@ -34,7 +34,7 @@
  * leaves everything as it was.
  *
  * Arming: to learn when a scope ended, the monitor writes its name into the
- * frame's `watch`, passes a barrier on all threads, and looks at the version
+ * frame's word in `watch`, passes a barrier on all threads, and looks at the version
  * again. pop stores the version first and loads `watch` then, so either the
  * monitor sees the end, or the pop sees the watch and leaves the time in
  * `ended`.
@@ -43,6 +43,8 @@
 #define HL_RECORD_H
 
 #include "event.h"
+
+#include <heartline/scope.h>
 
 #include <stdatomic.h>
 
@@ -64,22 +66,31 @@ static inline bool hl_version_is_live(uint64_t version)
     return version != 0 && !(version & HL_NOT_LIVE);
 }
 
-/* `kind` of a frame: flags, and the counter's number + 1 from bit 8 on. */
+/* `kind` of a frame: flags, the counter's number + 1 from bit 8 on, and from
+ * bit 32 on its own limit in milliseconds (HL_KIND_LIMIT; 0 = never). */
 #define HL_KIND_WAITING 1u
 #define HL_KIND_LIMIT 2u
 #define HL_KIND_COUNTER_SHIFT 8
+#define HL_KIND_LIMIT_SHIFT 32
+static inline uint64_t hl_kind_counter(uint64_t kind)
+{
+    return kind >> HL_KIND_COUNTER_SHIFT & 0xff;
+}
+static inline uint64_t hl_kind_limit_ms(uint64_t kind)
+{
+    return kind >> HL_KIND_LIMIT_SHIFT;
+}
 
+/* 128 bytes, so that its place is found by a shift. */
 struct hl_frame {
     hl_word version;
-    hl_word watch; /* M: the scope (version >> 16) << 1 | reported; 0 = none */
     hl_word pushed_ns;
     hl_word kind;
-    hl_word limit_ns;       /* own limit (HL_KIND_LIMIT); 0 = never */
-    hl_word limit_since_ns; /* when its clock began */
-    hl_word label[HL_LABEL_WORDS];
     /* Of the owner alone. `function` is NULL for a block scope. */
     uintptr_t address;
     const char *function;
+    hl_word limit_since_ns; /* when the clock of its own limit began */
+    hl_word label[HL_LABEL_WORDS];
 };
 
 /* How a watched scope ended. */
@@ -89,19 +100,6 @@ struct hl_ended {
     hl_word quiet_since_ns; /* the last push or pop on the thread before that end */
     hl_word limit_since_ns; /* when the clock of its own limit began; 0 = it had none */
     hl_word progress;       /* of the counter that covered it; HL_UNKNOWN = none */
-};
-
-/* A progress counter. Its generation is odd while it is open; a handle is good
- * while the generation is the one it was made with. Three cache lines, because
- * three parties write: everybody reads the first, the owner bumps the second,
- * all others the third. */
-struct hl_record;
-struct monitor_progress {
-    _Alignas(64) hl_word generation;
-    hl_word total;
-    _Atomic(struct hl_record *) record;
-    _Alignas(64) hl_word own;
-    _Alignas(64) hl_word shared;
 };
 
 struct hl_record {
@@ -123,7 +121,8 @@ struct hl_record {
     uint32_t exit_rounds;
     uint32_t stack_tries;
     uintptr_t stack_low, stack_high; /* 0 = not known yet */
-    struct hl_frame frames[HL_DEPTH];
+    hl_word watch[HL_DEPTH]; /* M: by frame, the scope (version >> 16) << 1 | reported; 0 = none */
+    _Alignas(64) struct hl_frame frames[HL_DEPTH];
 };
 
 static inline uint64_t hl_get(const hl_word *word)
@@ -137,6 +136,19 @@ static inline uint64_t hl_acquire(const hl_word *word)
 static inline void hl_release(hl_word *word, uint64_t value)
 {
     atomic_store_explicit(word, value, memory_order_release);
+}
+/* The same for a counter's words (struct monitor_progress), which C++ reads too. */
+static inline uint64_t hl_counter_get(const uint64_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+static inline uint64_t hl_counter_acquire(const uint64_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+static inline void hl_counter_release(uint64_t *word, uint64_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 /* A counter of rare things. In one step: a signal handler of its writer may come between. */
 static inline void hl_add(hl_word *word, uint64_t n)

@@ -38,6 +38,7 @@ static _Atomic uint64_t lost;       /* first pushes that got no record */
 static _Atomic uint64_t vanished;   /* threads that went with open scopes */
 static _Atomic uint32_t fork_epoch; /* how many forks lie between us and the first process */
 static _Atomic bool off;
+unsigned char monitor_scopes_off;
 
 /* ---- the destructor ----------------------------------------------------- */
 
@@ -218,9 +219,12 @@ struct hl_record *hl_registry_join(void)
     return record;
 }
 
+/* Scopes that are open already have pops to come: then the calls are not saved. */
 void hl_registry_switch_off(bool value)
 {
     atomic_store_explicit(&off, value, memory_order_relaxed);
+    bool nobody_has_joined = hl_registry_count() == 0;
+    __atomic_store_n(&monitor_scopes_off, value && nobody_has_joined, __ATOMIC_RELAXED);
 }
 
 bool hl_registry_is_off(void)

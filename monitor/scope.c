@@ -24,6 +24,8 @@
 #include <string.h>
 
 #define COLD __attribute__((noinline, cold))
+#define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define LONGEST_LIMIT_MS (30ull * 24 * 3600 * 1000)
 #define ELLIPSIS "\xe2\x80\xa6"
@@ -40,17 +42,56 @@ static inline uint64_t now_ns(void)
 
 /* ---- labels --------------------------------------------------------------- */
 
-static void store_words(struct hl_frame *frame, const char *label, size_t length)
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define PLACED(piece, at) ((uint64_t)(piece) << 8 * (at))
+#define LAST(word, bytes) ((word) >> 8 >> (56 - 8 * (bytes)))
+#else
+#define PLACED(piece, at) ((uint64_t)(piece) << 8 * (8 - sizeof(piece) - (at)))
+#define LAST(word, bytes) ((word) << 8 << (56 - 8 * (bytes)))
+#endif
+
+static inline uint64_t load_word(const char *text)
 {
-    size_t word = 0;
-    for (; length >= 8; word++, length -= 8) {
-        uint64_t bytes;
-        memcpy(&bytes, label + word * 8, 8);
-        hl_release(&frame->label[word], bytes);
+    uint64_t word;
+    memcpy(&word, text, sizeof word);
+    return word;
+}
+
+/* Up to seven bytes and zeros. Put together in a register: a copy of unknown
+ * length would go through memory byte by byte, and wait for it. */
+static inline uint64_t short_word(const char *text, size_t length)
+{
+    uint64_t word = 0;
+    size_t at = 0;
+    if (length & 4) {
+        uint32_t four;
+        memcpy(&four, text, 4);
+        word = PLACED(four, 0);
+        at = 4;
     }
-    uint64_t last = 0; /* holds the terminator */
-    memcpy(&last, label + word * 8, length);
-    hl_release(&frame->label[word], last);
+    if (length & 2) {
+        uint16_t two;
+        memcpy(&two, text + at, 2);
+        word |= PLACED(two, at);
+        at += 2;
+    }
+    if (length & 1) {
+        uint8_t one = (uint8_t)text[at];
+        word |= PLACED(one, at);
+    }
+    return word;
+}
+
+/* The last word has what is left and the terminator: of a label with a word in
+ * it, what is left are the last bytes of its last eight. */
+static inline void store_label(struct hl_frame *frame, const char *label, size_t length)
+{
+    size_t words = length / 8;
+    for (size_t i = 0; i < words; i++)
+        hl_release(&frame->label[i], load_word(label + i * 8));
+    uint64_t last =
+        words ? LAST(load_word(label + length - 8), length % 8) : short_word(label, length);
+    hl_release(&frame->label[words], last);
 }
 
 /* The longest cut of at most `room` bytes that ends between two characters. */
@@ -62,33 +103,27 @@ static size_t cut_between_characters(const char *label, size_t room)
     return end > 0 && room - end < 4 ? end : room; /* not UTF-8: cut anywhere */
 }
 
-static COLD void store_cut(struct hl_frame *frame, const char *label)
+/* Of a label that does not fit: what does, marked. Returns its length. */
+static COLD size_t cut(char text[HL_LABEL_BYTES], const char *label)
 {
-    char text[HL_LABEL_BYTES];
-    size_t length = cut_between_characters(label, sizeof text - sizeof ELLIPSIS);
+    size_t length = cut_between_characters(label, HL_LABEL_BYTES - sizeof ELLIPSIS);
     memcpy(text, label, length);
     memcpy(text + length, ELLIPSIS, sizeof ELLIPSIS);
-    store_words(frame, text, length + sizeof ELLIPSIS - 1);
-}
-
-/* `length` may be SIZE_MAX: then the label is measured, never past what fits. */
-static inline void store_label(struct hl_frame *frame, const char *label, size_t length)
-{
-    if (UNLIKELY(!label))
-        label = "", length = 0;
-    if (length == SIZE_MAX)
-        length = strnlen(label, HL_LABEL_BYTES);
-    if (UNLIKELY(length >= HL_LABEL_BYTES))
-        store_cut(frame, label);
-    else
-        store_words(frame, label, length);
+    return length + sizeof ELLIPSIS - 1;
 }
 
 /* ---- progress counters ---------------------------------------------------- */
 
 static bool counter_is_open(const struct monitor_progress *counter)
 {
-    return hl_get(&counter->generation) & 1;
+    return hl_counter_get(&counter->generation) != 0;
+}
+
+/* Odd, so neither 0 nor the name of a thread; and spread over all bits, so that no
+ * two of them differ by just what two threads' names differ by. */
+static uint64_t generation_of(uint64_t number)
+{
+    return (2 * number + 1) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 /* Takes turns, so that a counter rests for 64 others before it is used again.
@@ -105,24 +140,25 @@ static uint64_t open_counter(struct hl_record *record, uint64_t total)
     }
     record->next_counter = (number + 1) % HL_COUNTERS;
     struct monitor_progress *counter = &record->counters[number];
-    atomic_store_explicit(&counter->record, record, memory_order_relaxed);
-    hl_release(&counter->own, 0);
-    hl_release(&counter->shared, 0);
-    hl_release(&counter->total, total);
-    hl_release(&counter->generation, hl_get(&counter->generation) + 1);
+    uint64_t generation = generation_of(counter->opened++);
+    hl_counter_release(&counter->own, 0);
+    hl_counter_release(&counter->shared, 0);
+    hl_counter_release(&counter->total, total);
+    hl_counter_release(&counter->owner, generation ^ monitor_thread_());
+    hl_counter_release(&counter->generation, generation);
     return number + 1;
 }
 
 static void close_counter(struct hl_record *record, uint64_t kind)
 {
-    struct monitor_progress *counter = &record->counters[(kind >> HL_KIND_COUNTER_SHIFT) - 1];
-    if (counter_is_open(counter)) /* a handler may have popped the scope that we are popping */
-        hl_release(&counter->generation, hl_get(&counter->generation) + 1);
+    struct monitor_progress *counter = &record->counters[hl_kind_counter(kind) - 1];
+    hl_counter_release(&counter->owner, 0);
+    hl_counter_release(&counter->generation, 0);
 }
 
 static uint64_t counter_value(const struct monitor_progress *counter)
 {
-    return hl_get(&counter->own) + hl_get(&counter->shared);
+    return hl_counter_get(&counter->own) + hl_counter_get(&counter->shared);
 }
 
 /* ---- ends that somebody waits for ----------------------------------------- */
@@ -130,7 +166,7 @@ static uint64_t counter_value(const struct monitor_progress *counter)
 static uint64_t covering_progress(const struct hl_record *record, uint32_t index)
 {
     for (uint32_t i = index + 1; i-- > 0;) {
-        uint64_t number = hl_get(&record->frames[i].kind) >> HL_KIND_COUNTER_SHIFT;
+        uint64_t number = hl_kind_counter(hl_get(&record->frames[i].kind));
         if (number)
             return counter_value(&record->counters[number - 1]);
     }
@@ -143,9 +179,9 @@ static COLD bool leave_end(struct hl_record *record, uint32_t index, uint64_t qu
 {
     struct hl_frame *frame = &record->frames[index];
     uint64_t scope = hl_version_scope(hl_get(&frame->version));
-    uint64_t watch = hl_get(&frame->watch);
+    uint64_t watch = hl_get(&record->watch[index]);
     if (watch >> 1 != scope) { /* meant for an earlier scope in this frame */
-        atomic_compare_exchange_strong(&frame->watch, &watch, 0);
+        atomic_compare_exchange_strong(&record->watch[index], &watch, 0);
         return false;
     }
     uint64_t count = hl_get(&record->ended_count);
@@ -160,7 +196,7 @@ static COLD bool leave_end(struct hl_record *record, uint32_t index, uint64_t qu
     hl_release(&ended->scope, scope << 8 | (uint64_t)index << 1 | by_exit);
     hl_release(&record->ended_count, count + 1);
     bool wakes = watch & 1;
-    atomic_compare_exchange_strong(&frame->watch, &watch, 0);
+    atomic_compare_exchange_strong(&record->watch[index], &watch, 0);
     return wakes;
 }
 
@@ -184,7 +220,7 @@ static inline void set_depth(struct hl_record *record, uint32_t depth)
 static inline void close_counter_of(struct hl_record *record, const struct hl_frame *frame)
 {
     uint64_t kind = hl_get(&frame->kind);
-    if (UNLIKELY(kind >> HL_KIND_COUNTER_SHIFT))
+    if (UNLIKELY(hl_kind_counter(kind)))
         close_counter(record, kind);
 }
 
@@ -197,22 +233,39 @@ static COLD void take_off_watched(struct hl_record *record, uint32_t index, uint
         hl_wake();
 }
 
-/* The last frame goes. popped_ns first: a reader that sees the new depth sees a
- * sign of life that is at least as new. The watch after the version, see
- * record.h. Depth last: a signal handler that pushes after it uses the frame. */
-static inline void take_off(struct hl_record *record, struct hl_frame *frame, uint32_t index)
+/* The frame goes. The watch after the version, see record.h. Depth last: a signal
+ * handler that pushes after it uses the frame. */
+static ALWAYS_INLINE void take_off_at(struct hl_record *record, uint32_t index,
+                                      uint64_t quiet_since)
 {
-    uint64_t quiet_since = hl_get(&record->popped_ns);
-    if (index > 0)
-        hl_release(&record->popped_ns, now_ns());
+    struct hl_frame *frame = &record->frames[index];
     hl_release(&frame->version, hl_get(&frame->version) | HL_NOT_LIVE);
     atomic_signal_fence(memory_order_seq_cst);
-    if (UNLIKELY(hl_get(&frame->watch) != 0)) {
+    if (UNLIKELY(hl_get(&record->watch[index]) != 0)) {
         take_off_watched(record, index, quiet_since);
         return;
     }
     close_counter_of(record, frame);
     set_depth(record, index);
+}
+
+/* A scope stays open. popped_ns first: a reader that sees the new depth sees a
+ * sign of life that is at least as new. */
+static NOINLINE void take_off_inner(struct hl_record *record, uint32_t index)
+{
+    uint64_t now = now_ns();
+    uint64_t quiet_since = hl_get(&record->popped_ns);
+    hl_release(&record->popped_ns, now);
+    take_off_at(record, index, quiet_since);
+}
+
+/* The last frame goes; apart, because only one of the two needs a stack. */
+static ALWAYS_INLINE void take_off(struct hl_record *record, uint32_t index)
+{
+    if (index > 0)
+        take_off_inner(record, index);
+    else
+        take_off_at(record, index, hl_get(&record->popped_ns));
 }
 
 /* The last push or pop on the thread, whose topmost kept frame is given. */
@@ -233,7 +286,8 @@ static bool truncate_frame(struct hl_record *record, uint32_t index, uint64_t qu
         return false;
     hl_release(&frame->version, version | HL_NOT_LIVE);
     atomic_signal_fence(memory_order_seq_cst);
-    bool wakes = hl_get(&frame->watch) != 0 && leave_end(record, index, quiet_since, by_exit);
+    bool wakes =
+        hl_get(&record->watch[index]) != 0 && leave_end(record, index, quiet_since, by_exit);
     close_counter_of(record, frame);
     return wakes;
 }
@@ -288,33 +342,26 @@ static bool frame_is_dead(struct hl_record *record, const struct hl_frame *frame
            is_on_own_stack(record, frame->address);
 }
 
-static COLD void prune(struct hl_record *record, uintptr_t caller)
+/* Returns the depth that is left. */
+static COLD uint32_t prune(struct hl_record *record, uintptr_t caller)
 {
     uint32_t depth = atomic_load_explicit(&record->depth, memory_order_relaxed);
-    if (depth > HL_DEPTH)
-        depth = HL_DEPTH;
-    uint32_t keep = depth;
+    uint32_t kept = depth < HL_DEPTH ? depth : HL_DEPTH;
+    uint32_t keep = kept;
     while (keep > 0 && !record->frames[keep - 1].function &&
            frame_is_dead(record, &record->frames[keep - 1], caller))
         keep--;
-    if (keep < depth)
-        repair_to(record, keep);
-}
-
-static inline void prune_if_needed(struct hl_record *record, uintptr_t caller)
-{
-    uint32_t depth = atomic_load_explicit(&record->depth, memory_order_relaxed);
-    if (depth == 0)
-        return;
-    const struct hl_frame *top = &record->frames[depth <= HL_DEPTH ? depth - 1 : HL_DEPTH - 1];
-    if (UNLIKELY(!top->function && top->address < caller))
-        prune(record, caller);
+    if (keep == kept)
+        return depth;
+    repair_to(record, keep);
+    return keep;
 }
 
 /* ---- push -------------------------------------------------------------------- */
 
 static COLD monitor_scope_token push_beyond(struct hl_record *record, uint32_t depth)
 {
+    set_depth(record, depth + 1);
     hl_add(&record->overflow, 1);
     hl_release(&record->popped_ns, now_ns()); /* a sign of life, if nothing else */
     return (monitor_scope_token){.id = UINT64_MAX, .index = depth, .record = record->index};
@@ -325,34 +372,27 @@ static COLD monitor_scope_token push_nothing(void)
     return (monitor_scope_token){0};
 }
 
-static inline __attribute__((always_inline)) monitor_scope_token push(
-    const char *label, size_t length, uint64_t kind, const void *address, const char *function,
-    bool has_counter, uint64_t total)
+/* On a record with room at `depth`, a label that fits; `total` of a counter, or
+ * NULL. The clock is read last of all that takes time, so that little has to be
+ * kept over the call. */
+static ALWAYS_INLINE monitor_scope_token push_usual(struct hl_record *record, uint32_t depth,
+                                                    const char *label, size_t length, uint64_t kind,
+                                                    const void *address, const char *function,
+                                                    const uint64_t *total)
 {
-    struct hl_record *record = hl_registry_self();
-    if (UNLIKELY(!hl_is_record(record))) {
-        record = hl_registry_join();
-        if (!record)
-            return push_nothing();
-    }
-    prune_if_needed(record, (uintptr_t)address);
-    uint32_t depth = atomic_load_explicit(&record->depth, memory_order_relaxed);
     atomic_store_explicit(&record->depth, depth + 1, memory_order_release);
-    if (UNLIKELY(depth >= HL_DEPTH))
-        return push_beyond(record, depth);
-
     struct hl_frame *frame = &record->frames[depth];
     uint64_t version = hl_get(&frame->version);
     if (UNLIKELY(!(version & HL_NOT_LIVE)))
         hl_release(&frame->version, version | HL_NOT_LIVE);
     frame->address = (uintptr_t)address; /* first: a push that a handler leaves with longjmp is */
     frame->function = function;          /* repaired like any other scope */
-    uint64_t now = now_ns();
     store_label(frame, label, length);
-    hl_release(&frame->pushed_ns, now);
-    if (has_counter)
-        kind |= open_counter(record, total) << HL_KIND_COUNTER_SHIFT;
+    if (total)
+        kind |= open_counter(record, *total) << HL_KIND_COUNTER_SHIFT;
     hl_release(&frame->kind, kind);
+    uint64_t now = now_ns();
+    hl_release(&frame->pushed_ns, now);
     version = (version | HL_VERSION_MINOR) + 1;
     hl_release(&frame->version, version);
     atomic_signal_fence(memory_order_seq_cst);
@@ -363,41 +403,90 @@ static inline __attribute__((always_inline)) monitor_scope_token push(
         .id = hl_version_scope(version), .index = depth, .record = record->index};
 }
 
+static NOINLINE monitor_scope_token push_unusual(const char *label, size_t length, uint64_t kind,
+                                                 const void *address, const char *function,
+                                                 const uint64_t *total);
+
+/* A block scope whose function has returned, or seems to. */
+static ALWAYS_INLINE bool looks_dead(const struct hl_frame *top, const void *caller)
+{
+    return !top->function && top->address < (uintptr_t)caller;
+}
+
+static ALWAYS_INLINE monitor_scope_token push(const char *label, size_t length, uint64_t kind,
+                                              const void *address, const char *function,
+                                              const uint64_t *total)
+{
+    struct hl_record *record = hl_registry_self();
+    if (UNLIKELY(!hl_is_record(record) || length >= HL_LABEL_BYTES || !label))
+        return push_unusual(label, length, kind, address, function, total);
+    uint32_t depth = atomic_load_explicit(&record->depth, memory_order_relaxed);
+    if (UNLIKELY(depth >= HL_DEPTH))
+        return push_unusual(label, length, kind, address, function, total);
+    if (depth > 0 && UNLIKELY(looks_dead(&record->frames[depth - 1], address)))
+        return push_unusual(label, length, kind, address, function, total);
+    return push_usual(record, depth, label, length, kind, address, function, total);
+}
+
+/* A thread's first push, a label that has to be measured or cut, frames to be
+ * pruned, too deep a stack: whatever it is, it is made usual here. */
+static NOINLINE monitor_scope_token push_unusual(const char *label, size_t length, uint64_t kind,
+                                                 const void *address, const char *function,
+                                                 const uint64_t *total)
+{
+    char text[HL_LABEL_BYTES];
+    if (!label)
+        return push("", 0, kind, address, function, total);
+    if (length == SIZE_MAX) /* measured, never past what fits */
+        return push(label, strnlen(label, sizeof text), kind, address, function, total);
+    struct hl_record *record = hl_registry_join();
+    if (!record)
+        return push_nothing();
+    uint32_t depth = prune(record, (uintptr_t)address);
+    if (depth >= HL_DEPTH)
+        return push_beyond(record, depth);
+    if (length >= HL_LABEL_BYTES) {
+        length = cut(text, label);
+        label = text;
+    }
+    return push_usual(record, depth, label, length, kind, address, function, total);
+}
+
 /* The handle of the counter that a push has just opened. */
 static scope_progress handle_of(monitor_scope_token token)
 {
     struct hl_record *record = hl_registry_self();
     if (!hl_is_record(record) || token.id == 0 || token.index >= HL_DEPTH)
         return (scope_progress){NULL, 0};
-    uint64_t number = hl_get(&record->frames[token.index].kind) >> HL_KIND_COUNTER_SHIFT;
+    uint64_t number = hl_kind_counter(hl_get(&record->frames[token.index].kind));
     if (number == 0)
         return (scope_progress){NULL, 0};
     struct monitor_progress *counter = &record->counters[number - 1];
-    return (scope_progress){counter, hl_get(&counter->generation)};
+    return (scope_progress){counter, hl_counter_get(&counter->generation)};
 }
 
 void monitor_scope_push(const char *label, size_t length, unsigned kind, const void *frame,
                         const char *function)
 {
-    push(label, length, kind, frame, function, false, 0);
+    push(label, length, kind, frame, function, NULL);
 }
 
 monitor_scope_token monitor_scope_begin(const char *label, size_t length, unsigned kind,
                                         const void *frame)
 {
-    return push(label, length, kind, frame, NULL, false, 0);
+    return push(label, length, kind, frame, NULL, NULL);
 }
 
 scope_progress monitor_scope_push_progress(const char *label, size_t length, uint64_t total,
                                            const void *frame, const char *function)
 {
-    return handle_of(push(label, length, 0, frame, function, true, total));
+    return handle_of(push(label, length, 0, frame, function, &total));
 }
 
 monitor_progress_token monitor_scope_begin_progress(const char *label, size_t length,
                                                     uint64_t total, const void *frame)
 {
-    monitor_scope_token token = push(label, length, 0, frame, NULL, true, total);
+    monitor_scope_token token = push(label, length, 0, frame, NULL, &total);
     return (monitor_progress_token){token, handle_of(token)};
 }
 
@@ -425,7 +514,7 @@ void monitor_scope_pushf(const void *frame, const char *function, const char *fo
     va_start(arguments, format);
     format_label(text, format, arguments);
     va_end(arguments);
-    push(text, SIZE_MAX, 0, frame, function, false, 0);
+    push(text, SIZE_MAX, 0, frame, function, NULL);
 }
 
 monitor_scope_token monitor_scope_beginf(const void *frame, const char *format, ...)
@@ -437,7 +526,7 @@ monitor_scope_token monitor_scope_beginf(const void *frame, const char *format, 
     va_start(arguments, format);
     format_label(text, format, arguments);
     va_end(arguments);
-    return push(text, SIZE_MAX, 0, frame, NULL, false, 0);
+    return push(text, SIZE_MAX, 0, frame, NULL, NULL);
 }
 
 /* ---- pop --------------------------------------------------------------------- */
@@ -487,9 +576,9 @@ static COLD void pop_other(struct hl_record *record, uint32_t depth, uintptr_t c
     uint32_t opener = find_opener(record, depth, caller, function);
     if (opener < HL_DEPTH && all_above_are_dead(record, opener, depth, caller)) {
         repair_to(record, opener + 1);
-        take_off(record, &record->frames[opener], opener);
+        take_off(record, opener);
     } else if (depth > 0 && record->frames[depth - 1].function) {
-        take_off(record, &record->frames[depth - 1], depth - 1);
+        take_off(record, depth - 1);
     } else {
         hl_add(&record->unbalanced, 1); /* a block scope ends by itself */
     }
@@ -511,7 +600,7 @@ void monitor_scope_pop(const void *frame, const char *function)
     if (UNLIKELY(depth > HL_DEPTH || top->address != (uintptr_t)frame || top->function != function))
         pop_other(record, depth, (uintptr_t)frame, function);
     else
-        take_off(record, top, depth - 1);
+        take_off(record, depth - 1);
 }
 
 static COLD void end_beyond(struct hl_record *record, uint32_t depth, uint32_t index)
@@ -544,7 +633,7 @@ void monitor_scope_end(const monitor_scope_token *token)
         return;
     if (UNLIKELY(depth != index + 1))
         repair_to(record, index + 1);
-    take_off(record, frame, index);
+    take_off(record, index);
 }
 
 /* ---- limits -------------------------------------------------------------------- */
@@ -562,28 +651,26 @@ void monitor_scope_expect(uint64_t limit_ms)
     struct hl_frame *frame = &record->frames[depth - 1];
     uint64_t version = hl_get(&frame->version);
     uint64_t now = now_ns();
-    uint64_t limit_ns = limit_ms * 1000000;
+    uint64_t kind = (uint32_t)hl_get(&frame->kind) | HL_KIND_LIMIT;
     hl_release(&frame->version, version | HL_NOT_LIVE);
-    hl_release(&frame->limit_ns, limit_ns);
     hl_release(&frame->limit_since_ns, now);
-    hl_release(&frame->kind, hl_get(&frame->kind) | HL_KIND_LIMIT);
+    hl_release(&frame->kind, kind | limit_ms << HL_KIND_LIMIT_SHIFT);
     hl_release(&frame->version,
                (version & ~(uint64_t)HL_VERSION_MINOR) | ((version + 2) & (HL_VERSION_MINOR - 1)));
-    if (limit_ns)
-        hl_wake_by(now + limit_ns);
+    if (limit_ms)
+        hl_wake_by(now + limit_ms * 1000000);
 }
 
 /* ---- progress -------------------------------------------------------------------- */
 
+uintptr_t monitor_scope_thread(void)
+{
+    return (uintptr_t)&hl_self;
+}
+
 void monitor_progress_add(scope_progress progress, uint64_t n)
 {
-    struct monitor_progress *counter = progress.counter;
-    if (!counter || hl_acquire(&counter->generation) != progress.generation)
-        return;
-    if (atomic_load_explicit(&counter->record, memory_order_relaxed) == hl_registry_self())
-        hl_release(&counter->own, hl_get(&counter->own) + n);
-    else
-        atomic_fetch_add_explicit(&counter->shared, n, memory_order_relaxed);
+    monitor_progress_add_(progress, n);
 }
 
 /* Always through `shared`, also by the owner: two setters at once then leave
@@ -591,8 +678,8 @@ void monitor_progress_add(scope_progress progress, uint64_t n)
 void monitor_progress_set(scope_progress progress, uint64_t current, uint64_t total)
 {
     struct monitor_progress *counter = progress.counter;
-    if (!counter || hl_acquire(&counter->generation) != progress.generation)
+    if (!counter || hl_counter_acquire(&counter->generation) != progress.generation)
         return;
-    hl_release(&counter->shared, current - hl_get(&counter->own));
-    hl_release(&counter->total, total);
+    hl_counter_release(&counter->shared, current - hl_counter_get(&counter->own));
+    hl_counter_release(&counter->total, total);
 }

@@ -16,11 +16,11 @@ static void read_counter(const struct hl_record *record, uint64_t number, struct
 {
     const struct monitor_progress *counter = &record->counters[number - 1];
     scope->has_counter = true;
-    scope->generation = hl_acquire(&counter->generation);
+    scope->generation = hl_counter_acquire(&counter->generation);
     /* In this order: `shared` may be negative, by what the setter saw in `own`. */
-    uint64_t shared = hl_acquire(&counter->shared);
-    scope->current = shared + hl_acquire(&counter->own);
-    scope->total = hl_acquire(&counter->total);
+    uint64_t shared = hl_counter_acquire(&counter->shared);
+    scope->current = shared + hl_counter_acquire(&counter->own);
+    scope->total = hl_counter_acquire(&counter->total);
 }
 
 static void read_data(const struct hl_record *record, const struct hl_frame *frame,
@@ -30,11 +30,11 @@ static void read_data(const struct hl_record *record, const struct hl_frame *fra
     uint64_t kind = hl_acquire(&frame->kind);
     scope->waiting = kind & HL_KIND_WAITING;
     scope->has_limit = kind & HL_KIND_LIMIT;
-    scope->limit_ns = hl_acquire(&frame->limit_ns);
+    scope->limit_ns = hl_kind_limit_ms(kind) * 1000000;
     scope->limit_since_ns = hl_acquire(&frame->limit_since_ns);
     scope->has_counter = false;
-    if (kind >> HL_KIND_COUNTER_SHIFT)
-        read_counter(record, kind >> HL_KIND_COUNTER_SHIFT, scope);
+    if (hl_kind_counter(kind))
+        read_counter(record, hl_kind_counter(kind), scope);
     for (size_t i = 0; i < HL_LABEL_WORDS; i++) {
         uint64_t word = hl_acquire(&frame->label[i]);
         memcpy(scope->label + i * 8, &word, 8);

@@ -347,7 +347,7 @@ static uint32_t *find_link(struct hl_stalls *stalls, struct track *track, uint32
 /* Its end no longer matters, and must not push out of `ended` one that does. */
 static void disarm(struct hl_record *record, const struct watch *watch)
 {
-    hl_word *word = &record->frames[watch->frame].watch;
+    hl_word *word = &record->watch[watch->frame];
     uint64_t armed = hl_get(word);
     if (armed >> 1 == watch->scope)
         atomic_compare_exchange_strong(word, &armed, 0);
@@ -395,10 +395,10 @@ static void drop_unjudged(struct hl_stalls *stalls, struct hl_record *record, st
 
 static void arm(struct hl_stalls *stalls, struct hl_record *record, const struct watch *watch)
 {
-    struct hl_frame *frame = &record->frames[watch->frame];
+    hl_word *word = &record->watch[watch->frame];
     uint64_t wanted = watch->scope << 1 | (watch->open != 0);
-    if (hl_get(&frame->watch) != wanted) {
-        hl_release(&frame->watch, wanted);
+    if (hl_get(word) != wanted) {
+        hl_release(word, wanted);
         stalls->armed = true;
     }
     if (watch->open && !watch->own_limit) {

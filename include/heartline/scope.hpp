@@ -41,7 +41,7 @@ protected:
     }
     static void end(const monitor_scope_token *token)
     {
-        monitor_scope_end(token);
+        monitor_scope_end_(token);
     }
 #else
     static monitor_scope_token begin(const char *, unsigned, const void *)
@@ -78,11 +78,11 @@ public:
 #ifndef HEARTLINE_DISABLE
     ~progress()
     {
-        monitor_scope_end(&both_.token);
+        monitor_scope_end_(&both_.token);
     }
     void add(uint64_t n) const
     {
-        monitor_progress_add(both_.progress, n);
+        monitor_progress_add_(both_.progress, n);
     }
     void set(uint64_t current, uint64_t total = 0) const
     {

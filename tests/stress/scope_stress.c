@@ -454,7 +454,7 @@ static bool records_are_in_order(void)
     uint64_t open = 0;
     for (uint32_t i = 0, records = hl_registry_count(); i < records; i++)
         for (size_t k = 0; k < HL_COUNTERS; k++)
-            open += hl_get(&hl_registry_record(i)->counters[k].generation) & 1;
+            open += hl_counter_get(&hl_registry_record(i)->counters[k].generation) != 0;
     if (open)
         printf("%llu counters were never closed\n", (unsigned long long)open);
     if (errno_changed)

@@ -187,6 +187,23 @@ Test(registry, switched_off_nobody_joins)
     cr_expect_eq(hl_registry_count(), 1);
 }
 
+Test(registry, switched_off_before_anybody_joined_nothing_is_called)
+{
+    hl_registry_switch_off(true);
+    cr_expect_eq(monitor_scopes_off, 1);
+    hl_registry_switch_off(false);
+    cr_expect_eq(monitor_scopes_off, 0);
+}
+
+Test(registry, scopes_that_were_open_when_switched_off_are_still_closed)
+{
+    scope_push("open");
+    hl_registry_switch_off(true);
+    cr_expect_eq(monitor_scopes_off, 0);
+    scope_pop();
+    cr_expect_eq(atomic_load(&hl_registry_self()->depth), 0);
+}
+
 /* ---- destructors ---------------------------------------------------------------------- */
 
 static pthread_key_t late_key;
@@ -274,7 +291,7 @@ Test(registry, without_the_hook_a_gone_thread_is_reclaimed_and_counted)
     in_thread(push_and_pop, &next);
     cr_expect_eq(record, next);
     for (size_t i = 0; i < HL_COUNTERS; i++)
-        cr_expect_eq(hl_get(&record->counters[i].generation) & 1, 0);
+        cr_expect_eq(hl_counter_get(&record->counters[i].generation), 0);
 }
 
 /* ---- signal handlers -------------------------------------------------------------------- */

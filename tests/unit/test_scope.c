@@ -199,8 +199,28 @@ Test(scope, every_length_up_to_79_is_kept_whole)
 {
     for (size_t length = 0; length < HL_LABEL_BYTES; length++) {
         char *text = text_of('x', length);
+        for (size_t i = 0; i < length; i++)
+            text[i] = (char)('0' + i);
         cr_expect_str_eq(label_of(text), text, "length %zu", length);
         free(text);
+    }
+}
+
+Test(scope, of_a_label_whose_length_is_known_no_other_byte_is_read)
+{
+    const char alphabet[HL_LABEL_BYTES + 1] =
+        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefghi";
+    for (size_t length = 0; length < HL_LABEL_BYTES; length++) {
+        char *text = malloc(length + 1), seen[HL_LABEL_BYTES] = "";
+        memcpy(text, alphabet, length); /* no terminator: under ASan, nothing there to read */
+        char *exact = realloc(text, length ? length : 1);
+        monitor_scope_push(exact, length, MONITOR_SCOPE_PLAIN, __builtin_frame_address(0),
+                           __func__);
+        memcpy(seen, innermost()->label, sizeof seen);
+        scope_pop();
+        cr_expect_eq(strlen(seen), length);
+        cr_expect(memcmp(seen, alphabet, length) == 0, "length %zu: %s", length, seen);
+        free(exact);
     }
 }
 
@@ -381,6 +401,36 @@ Test(scope, progress_is_added_and_set)
     cr_expect_eq(innermost()->total, 0);
 }
 
+static void *add_seven(void *progress)
+{
+    scope_progress_add(*(scope_progress *)progress, 7);
+    return NULL;
+}
+
+Test(scope, the_owner_adds_to_a_cell_of_its_own)
+{
+    scope_progress done = scope_push_progress("x", 0);
+    pthread_t other;
+    scope_progress_add(done, 5);
+    pthread_create(&other, NULL, add_seven, &done);
+    pthread_join(other, NULL);
+    cr_expect_eq(done.counter->own, 5);
+    cr_expect_eq(done.counter->shared, 7);
+    cr_expect_eq(innermost()->current, 12);
+}
+
+Test(scope, a_thread_is_named_by_a_number_of_its_own)
+{
+    cr_expect_eq(monitor_thread_() % 2, 0, "generations are odd, so no owner's word is 0");
+    cr_expect_eq(monitor_scope_thread() % 2, 0);
+    scope_progress done = scope_push_progress("x", 0);
+    cr_expect_eq(done.generation % 2, 1);
+    cr_expect_eq(done.counter->owner, done.generation ^ monitor_thread_());
+    scope_pop();
+    cr_expect_eq(done.counter->owner, 0);
+    cr_expect_eq(done.counter->generation, 0);
+}
+
 Test(scope, block_progress_ends_with_its_block)
 {
     scope_progress leaked;
@@ -456,7 +506,7 @@ Test(scope, counters_that_nobody_can_close_any_more_do_not_hang_the_thread)
     scope_push_progress("x", 0);
     struct hl_record *record = hl_registry_self();
     for (size_t i = 0; i < HL_COUNTERS; i++)
-        hl_release(&record->counters[i].generation, 99);
+        hl_counter_release(&record->counters[i].generation, 99);
     scope_progress none = scope_push_progress("y", 0);
     cr_expect_null(none.counter);
     expect_path("x", "y");
@@ -920,10 +970,10 @@ Test(scope, a_push_that_was_left_halfway_harms_no_other_scopes_counter)
     }
     atomic_store(&record->depth, 2); /* frame 1 holds "block", which has ended */
     hl_release(&record->frames[1].kind, UINT64_C(1) << HL_KIND_COUNTER_SHIFT);
-    uint64_t generation = hl_get(&old.counter->generation);
+    uint64_t generation = hl_counter_get(&old.counter->generation);
     monitor_scope_pop(__builtin_frame_address(0), __func__);
     hl_scope_clear(record, false);
-    cr_expect_eq(hl_get(&record->counters[0].generation), generation);
+    cr_expect_eq(hl_counter_get(&record->counters[0].generation), generation);
     expect_empty();
 }
 
@@ -1274,5 +1324,5 @@ Test(scope, a_random_walk_agrees_with_a_simple_stack)
               (unsigned long)model.overflow, (unsigned)walking.deepest);
     const struct hl_record *record = hl_registry_self();
     for (size_t i = 0; i < HL_COUNTERS; i++)
-        cr_assert_eq(hl_get(&record->counters[i].generation) & 1, 0, "counter %zu is open", i);
+        cr_assert_eq(hl_counter_get(&record->counters[i].generation), 0, "counter %zu is open", i);
 }

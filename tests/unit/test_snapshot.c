@@ -40,13 +40,13 @@ static uint64_t watch(uint32_t frame, bool reported)
 {
     look();
     uint64_t scope = stack.scopes[frame].scope;
-    hl_release(&self()->frames[frame].watch, scope << 1 | reported);
+    hl_release(&self()->watch[frame], scope << 1 | reported);
     return scope;
 }
 
 static uint64_t watch_of(uint32_t frame)
 {
-    return hl_get(&self()->frames[frame].watch);
+    return hl_get(&self()->watch[frame]);
 }
 
 static uint64_t wakes_with_target(void)
@@ -189,9 +189,9 @@ Test(snapshot, the_watch_of_an_earlier_scope_is_cleared_and_leaves_nothing)
     scope_push("early");
     uint64_t early = watch(0, true);
     uint64_t wakes = wakes_with_target();
-    hl_release(&self()->frames[0].watch, 0);
+    hl_release(&self()->watch[0], 0);
     scope_pop();
-    hl_release(&self()->frames[0].watch, early << 1 | 1);
+    hl_release(&self()->watch[0], early << 1 | 1);
     scope_push("late");
     cr_expect_neq(watch_of(0), 0);
     scope_pop();
