@@ -27,14 +27,19 @@ struct stack {
 
 static _Thread_local struct stack *self;
 
-static uint64_t coarse_ns(void)
+static int (*read_clock)(clockid_t clock, struct timespec *now) = clock_gettime;
+static clockid_t clock_id = CLOCK_MONOTONIC;
+
+void floor_take_clock(int (*read)(clockid_t clock, struct timespec *now), clockid_t clock)
+{
+    read_clock = read;
+    clock_id = clock;
+}
+
+static uint64_t now_ns(void)
 {
     struct timespec now;
-#ifdef CLOCK_MONOTONIC_COARSE
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-#else
-    clock_gettime(CLOCK_MONOTONIC, &now);
-#endif
+    read_clock(clock_id, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -61,7 +66,7 @@ void floor_push(const char *label, size_t length)
         struct frame *frame = &stack->frames[depth];
         memcpy(frame->label, label, length);
         frame->label[length] = '\0';
-        frame->pushed_ns = coarse_ns();
+        frame->pushed_ns = now_ns();
         frame->progress = NULL;
     }
     atomic_store_explicit(&stack->depth, depth + 1, memory_order_release);
@@ -74,7 +79,7 @@ void floor_pop(void)
     if (depth == 0)
         return;
     if (depth > 1)
-        stack->popped_ns = coarse_ns();
+        stack->popped_ns = now_ns();
     atomic_store_explicit(&stack->depth, depth - 1, memory_order_release);
 }
 

@@ -3,9 +3,11 @@
 #define FLOOR_H
 
 #include <stddef.h>
+#include <time.h>
 
-/* An array per thread with a copied label, and the clocks that Heartline reads:
- * coarse at a push and at a pop that leaves a scope open. */
+/* An array per thread with a copied label, and the time read where Heartline reads
+ * it, in the same way: at a push and at a pop that leaves a scope open. */
+void floor_take_clock(int (*read)(clockid_t clock, struct timespec *now), clockid_t clock);
 void floor_push(const char *label, size_t length);
 void floor_pop(void);
 

@@ -2,8 +2,9 @@
  *
  * Everything goes through the public header and the shared library, while the
  * monitor runs with its default options (only the lines go nowhere). In one run
- * with it: the calibration, the floor (floor.c, in a shared library of its own),
- * and the baseline (baseline.c).
+ * with it: the calibration, the floor (floor.c, in a shared library of its own,
+ * with the very clock function that the platform gives to Heartline), and the
+ * baseline (baseline.c).
  *
  * "depth" is the live depth inside the measured scope. At depth 1 the pop
  * empties the stack, which saves it the clock.
@@ -11,6 +12,8 @@
 #include "baseline.h"
 #include "bench.h"
 #include "floor.h"
+
+#include "../../platform/platform.h"
 
 #include <heartline/monitor.h>
 #include <heartline/scope.h>
@@ -27,6 +30,7 @@
 
 #define LABEL "write checkpoint"
 #define LONG_LABEL "write checkpoint of the third replica to disk 04"
+#define ODD_LABEL "merge results"
 
 /* ---- calibration ------------------------------------------------------------------ */
 
@@ -128,6 +132,14 @@ static void heartline_long_pairs(uint64_t times)
     }
 }
 
+static void heartline_odd_pairs(uint64_t times)
+{
+    while (times--) {
+        scope_push(ODD_LABEL);
+        scope_pop();
+    }
+}
+
 static void heartline_unknown_pairs(uint64_t times)
 {
     const char *label = LABEL;
@@ -204,11 +216,33 @@ static void progress_close(unsigned depth)
     scope_pop();
 }
 
+/* Whether a processor forwards a store to the next load at once or after some
+ * cycles hangs on where the loop lies: each round takes another of these. */
+#define PLACED(number)                                                        \
+    static void add_to_own_##number(uint64_t times)                           \
+    {                                                                         \
+        scope_progress progress = own;                                        \
+        __asm__ volatile(".rept 5 * " #number "\n nop\n .endr" ::: "memory"); \
+        while (times--)                                                       \
+            scope_progress_add(progress, 1);                                  \
+    }
+PLACED(0)
+PLACED(1)
+PLACED(2)
+PLACED(3)
+PLACED(4)
+PLACED(5)
+PLACED(6)
+PLACED(7)
+
 static void add_to_own(uint64_t times)
 {
-    scope_progress progress = own;
-    while (times--)
-        scope_progress_add(progress, 1);
+    static void (*const placed[])(uint64_t times) = {
+        add_to_own_0, add_to_own_1, add_to_own_2, add_to_own_3,
+        add_to_own_4, add_to_own_5, add_to_own_6, add_to_own_7,
+    };
+    static _Thread_local unsigned turn;
+    placed[turn++ % 8](times);
 }
 
 /* A counter that belongs to a thread which only keeps it. */
@@ -278,6 +312,7 @@ enum {
     OURS_2,
     OURS_16,
     OURS_30,
+    OURS_1_ODD,
     OURS_1_LONG,
     OURS_1_UNKNOWN,
     OURS_1_BLOCK,
@@ -326,6 +361,8 @@ static struct bench_case cases[CASES] = {
     [OURS_2] = {"scope.2", "Heartline, depth 2 (nested)", .run = heartline_pairs, OURS(2)},
     [OURS_16] = {"scope.16", "Heartline, depth 16", .run = heartline_pairs, OURS(16)},
     [OURS_30] = {"scope.30", "Heartline, depth 30", .run = heartline_pairs, OURS(30)},
+    [OURS_1_ODD] = {"scope.1.odd", "Heartline, depth 1, a label of 13 bytes",
+                    .run = heartline_odd_pairs, OURS(1)},
     [OURS_1_LONG] = {"scope.1.long", "Heartline, depth 1, a label of 48 bytes",
                      .run = heartline_long_pairs, OURS(1)},
     [OURS_1_UNKNOWN] = {"scope.1.unknown", "Heartline, depth 1, length not known when compiled",
@@ -418,6 +455,7 @@ int scope_bench(bool quick)
     monitor_options_default(&options);
     options.sink = discard;
     bench_begin(quick);
+    floor_take_clock(hl_plat_scope_clock.read, hl_plat_scope_clock.clock);
     int error = monitor_start_with(&options);
     if (error) {
         printf("the monitor does not start: %s\n", strerror(-error));
