@@ -12,6 +12,30 @@
  * dead by its address; a pop removes it together with its opener's when the
  * frame *and* the function are the opener's and all above is dead. A pop that
  * meets dead block scopes prunes them first, so that it hits what it means.
+ *
+ * What a push is made of (gcc 12, -O2; ./dev bench scope has the nanoseconds).
+ * No instruction in it is locked or exclusive, and there is no fence: stores of
+ * x86-64 are releases by nature, on arm64 each is an stlr.
+ *
+ *                                      x86-64               arm64
+ *   the thread's record                mov, mov %fs:        adrp, ldr, mrs, add, ldr
+ *   is one; label there and short      3 (cmp, jcc)         cmp, b; cmp, ccmp, b
+ *   depth; room for one more           mov, cmp, ja         ldr, cmp, b
+ *   the frame below is not dead        shl, add, cmp, je    add, ldr, cbz
+ *   depth + 1                          lea, mov             add, stlr
+ *   the frame's version is odd         shl, mov, test, je   ubfiz, add, ldr, tbz
+ *   address and function               mov, mov             str, str
+ *   label, each 8 bytes                mov, mov             ldr, stlr
+ *   label, its end                     mov, shr, shr, mov   ldur, lsr, lsr, stlr
+ *   kind                               mov                  stlr
+ *   time, in the vDSO                  call *               blr
+ *   as nanoseconds                     imul, add, mov       ldp, madd, stlr
+ *   version                            or, add, mov         orr, add, stlr
+ *   is a stall reported                mov, test, jne       ldr, cbnz
+ *
+ * A pop that empties the stack: record, depth, the frame's address and function
+ * (load and compare each), version (load, or, store), watch and kind (load and
+ * test), depth (store). Any other pop reads the time as well and stores it.
  */
 #include "registry.h"
 #include "wake.h"
