@@ -61,6 +61,7 @@ static void take_baseline(struct hl_session *session)
     uint64_t now = hl_plat_now_ns();
     uint64_t interval = session->config.options.interval_ms * MILLISECOND;
     session->started_ns = session->limits_read_ns = session->window_began_ns = now;
+    session->awoke_ns = now;
     session->cpu_at_start_ns = session->window_cpu_ns =
         hl_if_known(session->process.known, HL_PLAT_CPU, session->process.cpu_ns);
     session->next_beat_ns = session->planned_ns = now + interval;
@@ -333,14 +334,32 @@ static void heartbeat(struct hl_session *session, enum look kind, uint64_t now)
 /* ---- time ---------------------------------------------------------------------------------- */
 
 /* What is planned moves with a stop: the program had no time in it. */
+static void note_stop(struct hl_session *session, uint64_t from_ns, uint64_t to_ns,
+                      uint64_t stopped_ns, const char *by)
+{
+    if (stopped_ns == 0)
+        return;
+    hl_clock_note_gap(&session->clock, from_ns, to_ns, stopped_ns);
+    session->next_beat_ns += stopped_ns;
+    session->planned_ns += stopped_ns;
+    hl_say_paused(session, stopped_ns, by);
+}
+
+/* Between two waits. Nothing was judged by it yet: the time is read once a turn,
+ * at its beginning. */
+static void account_awake(struct hl_session *session)
+{
+    const char *by = NULL;
+    uint64_t elsewhere = session->sink.spent_ns - session->spent_at_wake_ns;
+    uint64_t stopped = hl_plat_stopped_awake(session->plat, session->awoke_ns, elsewhere, &by);
+    note_stop(session, session->awoke_ns, hl_plat_now_ns(), stopped, by);
+}
+
 static void account(struct hl_session *session, const struct hl_plat_wait *wait)
 {
-    if (wait->stopped_ns) {
-        hl_clock_note_gap(&session->clock, wait->began_ns, wait->ended_ns, wait->stopped_ns);
-        session->next_beat_ns += wait->stopped_ns;
-        session->planned_ns += wait->stopped_ns;
-        hl_say_paused(session, wait->stopped_ns, wait->stopped_by);
-    }
+    session->awoke_ns = wait->ended_ns;
+    session->spent_at_wake_ns = session->sink.spent_ns;
+    note_stop(session, wait->began_ns, wait->ended_ns, wait->stopped_ns, wait->stopped_by);
     hl_say_paused(session, wait->suspended_ns, "suspend");
     uint64_t interval = session->config.options.interval_ms * MILLISECOND;
     uint64_t late = wait->ended_ns > session->planned_ns ? wait->ended_ns - session->planned_ns : 0;
@@ -373,6 +392,7 @@ static void plan(struct hl_session *session, uint64_t now)
 
 static uint64_t wait(struct hl_session *session)
 {
+    account_awake(session);
     uint64_t now = hl_plat_now_ns();
     uint64_t timeout = session->planned_ns > now ? session->planned_ns - now : 0;
     struct hl_plat_wait wait;

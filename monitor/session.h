@@ -48,6 +48,8 @@ struct hl_session {
     uint64_t started_ns;
     uint64_t cpu_at_start_ns;
     uint64_t next_beat_ns, planned_ns;
+    uint64_t awoke_ns;         /* the end of the last wait */
+    uint64_t spent_at_wake_ns; /* sink.spent_ns then */
     uint64_t window_began_ns, window_cpu_ns;
     uint64_t peak_rss_bytes;        /* the highest ever seen */
     struct hl_plat_process process; /* at the last heartbeat */

@@ -229,7 +229,8 @@ static void call_back(struct hl_sink *sink, enum monitor_level level, const char
     sink->callback(sink->callback_data, level, sink->tail, length - 1);
 }
 
-bool hl_sink_write(struct hl_sink *sink, enum monitor_level level, const char *line, size_t length)
+static bool hand_out(struct hl_sink *sink, enum monitor_level level, const char *line,
+                     size_t length)
 {
     if (sink->callback != NULL) {
         call_back(sink, level, line, length);
@@ -247,6 +248,14 @@ bool hl_sink_write(struct hl_sink *sink, enum monitor_level level, const char *l
     }
     react(sink, error);
     return done > 0 && sink->tail_length > 0;
+}
+
+bool hl_sink_write(struct hl_sink *sink, enum monitor_level level, const char *line, size_t length)
+{
+    uint64_t began = hl_plat_now_ns();
+    bool was_taken = hand_out(sink, level, line, length);
+    sink->spent_ns += hl_plat_now_ns() - began;
+    return was_taken;
 }
 
 /* ---- closing -------------------------------------------------------------------- */

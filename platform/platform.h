@@ -129,6 +129,14 @@ struct hl_plat_wait {
  * not count towards the timeout where the platform can tell. */
 void hl_plat_wait(struct hl_plat *plat, uint64_t timeout_ns, struct hl_plat_wait *wait);
 
+/* For how long the process was stopped while the thread that waits was awake:
+ * since `since_ns`, the end of its last wait or the beginning of its life. Of
+ * that it spent `elsewhere_ns` where it may have slept of its own accord (in a
+ * sink). 0 = not for 100 ms, or the platform cannot tell. `by` as stopped_by. To
+ * be asked right before hl_plat_wait; costs nothing while little time has passed. */
+uint64_t hl_plat_stopped_awake(struct hl_plat *plat, uint64_t since_ns, uint64_t elsewhere_ns,
+                               const char **by);
+
 /* Ends the present or the next hl_plat_wait. Any thread; async-signal-safe. */
 void hl_plat_wake(struct hl_plat *plat);
 

@@ -41,6 +41,10 @@ struct hl_plat {
     struct hl_plat_kept past[HL_PLAT_PAST]; /* the latest that were passing, in a ring */
     unsigned past_next;
     atomic_bool woken;
+    struct hl_plat_own_use { /* of the thread that waits, since its start */
+        uint64_t on_core_ns, run_delay_ns;
+        uint64_t switches, major_faults;
+    } awoke; /* when it last awoke; zero before its first wait */
     uint64_t status_tid;
     uint64_t start_ns; /* of the process, on CLOCK_BOOTTIME; 0 = not read yet */
     const char *why[HL_PLAT_KEYS];

@@ -7,7 +7,10 @@
  *     stopped = elapsed - slept - time spent runnable without a core.
  * glibc's ppoll hides the remainder, hence the raw call. An undisturbed sleep is
  * one voluntary switch and a stop adds two (one where it hit outside the sleep):
- * without that sign a remainder is lateness, not a stop.
+ * without that sign a remainder is lateness, not a stop. Of the time between two
+ * sleeps, the thread's own accounts tell how long it ran or wanted to; when they
+ * leave much of it open, a voluntary switch says that it did neither, and no page
+ * came from a disk, then it was stopped.
  *
  * Waking. A flag says it, and a byte in a pipe ends the sleep. Not an eventfd:
  * all of them share one inode, so a number that the application has taken over
@@ -35,7 +38,8 @@
 #define SLICE_NS 50000000u         /* of a sleep that no descriptor can end */
 #define LONGEST_NS 86400000000000u /* of one system call */
 #define SUSPENSION_NS 10000000u    /* less is noise of reading two clocks */
-#define REBUILDS 3                 /* of the pipe within one wait */
+#define SHORTEST_AWAKE_NS 100000000u
+#define REBUILDS 3 /* of the pipe within one wait */
 
 /* ---- the pipe ------------------------------------------------------------ */
 
@@ -211,23 +215,24 @@ static uint64_t suspended_between(struct lead before, struct lead after)
     return slept >= SUSPENSION_NS ? slept : 0;
 }
 
-/* Of the calling thread since its start; 0 where the kernel does not say. */
-static uint64_t run_delay(struct hl_plat *plat)
+/* What the kernel does not say is 0. */
+static struct hl_plat_own_use read_own_use(struct hl_plat *plat)
 {
     char text[96];
+    struct hl_plat_own_use use = {0};
     struct hl_plat_schedstat own;
-    ssize_t size = hl_plat_read_own(plat, "schedstat", text, sizeof text);
-
-    if (size < 0 || !hl_plat_parse_schedstat(text, (size_t)size, &own))
-        return 0;
-    return own.run_delay_ns;
-}
-
-static uint64_t voluntary_switches(void)
-{
     struct rusage usage;
 
-    return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_nvcsw : 0;
+    ssize_t size = hl_plat_read_own(plat, "schedstat", text, sizeof text);
+    if (size >= 0 && hl_plat_parse_schedstat(text, (size_t)size, &own)) {
+        use.on_core_ns = own.on_core_ns;
+        use.run_delay_ns = own.run_delay_ns;
+    }
+    if (getrusage(RUSAGE_THREAD, &usage) == 0) {
+        use.switches = (uint64_t)usage.ru_nvcsw;
+        use.major_faults = (uint64_t)usage.ru_majflt;
+    }
+    return use;
 }
 
 static const char *who_stopped_us(struct hl_plat *plat)
@@ -251,21 +256,42 @@ void hl_plat_wait(struct hl_plat *plat, uint64_t timeout_ns, struct hl_plat_wait
 
     *wait = (struct hl_plat_wait){0};
     struct lead lead = boot_lead();
-    uint64_t delay = run_delay(plat);
-    uint64_t switches = voluntary_switches();
+    struct hl_plat_own_use before = read_own_use(plat);
     wait->began_ns = hl_plat_now_ns();
 
     sleep_active(plat, timeout_ns, &slept);
 
     wait->ended_ns = hl_plat_now_ns();
-    switches = voluntary_switches() - switches;
+    plat->awoke = read_own_use(plat);
     wait->woken = slept.woken;
-    wait->starved_ns = without(run_delay(plat), delay);
+    wait->starved_ns = without(plat->awoke.run_delay_ns, before.run_delay_ns);
     wait->suspended_ns = suspended_between(lead, boot_lead());
-    if (switches > slept.sleeps)
+    if (plat->awoke.switches - before.switches > slept.sleeps)
         wait->stopped_ns =
             without(wait->ended_ns - wait->began_ns, slept.active_ns + wait->starved_ns);
     if (wait->stopped_ns > 0)
         wait->stopped_by = who_stopped_us(plat);
     errno = saved;
+}
+
+uint64_t hl_plat_stopped_awake(struct hl_plat *plat, uint64_t since_ns, uint64_t elsewhere_ns,
+                               const char **by)
+{
+    int saved = errno;
+    const struct hl_plat_own_use *then = &plat->awoke;
+    uint64_t open = without(without(hl_plat_now_ns(), since_ns), elsewhere_ns);
+
+    if (open < SHORTEST_AWAKE_NS)
+        return 0;
+    struct hl_plat_own_use now = read_own_use(plat);
+    errno = saved;
+    if (now.switches == then->switches || now.major_faults != then->major_faults)
+        return 0;
+    open = without(open, without(now.on_core_ns, then->on_core_ns) +
+                             without(now.run_delay_ns, then->run_delay_ns));
+    if (open < SHORTEST_AWAKE_NS)
+        return 0;
+    *by = who_stopped_us(plat);
+    errno = saved;
+    return open;
 }

@@ -80,8 +80,10 @@ struct scripted {
     bool real_waits; /* instead: waits, in real time, until others have moved the clock to the
                         deadline or woken it. For tests with a live monitor thread */
     void (*wait_hook)(void *data, uint64_t timeout_ns, struct hl_plat_wait *wait);
-    void *wait_data; /* instead of both: the hook moves the clock and fills what it likes;
+    void *wait_data;           /* instead of both: the hook moves the clock and fills what it likes;
                         began_ns and ended_ns are filled for it */
+    uint64_t stopped_awake_ns; /* what hl_plat_stopped_awake says, once; the clock moved already */
+    const char *stopped_awake_by;
     _Atomic uint64_t waits, wakes; /* calls so far */
     _Atomic uint64_t last_timeout_ns;
 

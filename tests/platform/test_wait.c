@@ -342,6 +342,52 @@ Test(stops, one_inside_a_sleep_is_measured_and_does_not_count)
     cr_assert_lt(length(wait), 700 * MS + stop + LATE);
 }
 
+/* As a monitor does that is stopped at its work: it does not sleep meanwhile. */
+static void work_measured(void *shared)
+{
+    struct stopped *stopped = shared;
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t since;
+
+    hl_plat_wait(plat, MS, &stopped->wait);
+    since = stopped->wait.ended_ns;
+    cr_assert_eq(hl_plat_stopped_awake(plat, since, 0, &stopped->wait.stopped_by), 0);
+    atomic_store(&stopped->ready, true);
+    while (hl_plat_now_ns() - since < stopped->timeout_ns)
+        continue;
+    stopped->wait.stopped_ns = hl_plat_stopped_awake(plat, since, 0, &stopped->wait.stopped_by);
+    stopped->wait.starved_ns =
+        hl_plat_stopped_awake(plat, since, stopped->timeout_ns, &stopped->wait.stopped_by);
+}
+
+Test(stops, one_while_awake_is_measured)
+{
+    struct stopped *stopped = hl_plat_map_shared(sizeof *stopped);
+    const struct hl_plat_wait *wait = &stopped->wait;
+    stopped->timeout_ns = 900 * MS;
+    pid_t child = start_child(work_measured, stopped);
+    while (!atomic_load(&stopped->ready))
+        nap(MS);
+    uint64_t began = hl_plat_now_ns();
+    stop_for(child, 400 * MS);
+    uint64_t stop = hl_plat_now_ns() - began;
+    end_child(child);
+    ONLY_WHERE_STOPS_ARE_SEEN(wait);
+    cr_assert_geq(wait->stopped_ns + 60 * MS, stop);
+    cr_assert_leq(wait->stopped_ns, stop + 60 * MS);
+    cr_assert_str_eq(wait->stopped_by, "stopped");
+    cr_assert_eq(wait->starved_ns, 0, "what was spent elsewhere is no stop");
+}
+
+Test(stops, work_and_want_of_a_core_while_awake_are_none)
+{
+    struct stopped *stopped = hl_plat_map_shared(sizeof *stopped);
+    stopped->timeout_ns = 400 * MS;
+    pid_t child = start_child(work_measured, stopped);
+    end_child(child);
+    cr_assert_eq(stopped->wait.stopped_ns, 0);
+}
+
 Test(stops, several_inside_a_sleep_are_added_up)
 {
     pid_t child;

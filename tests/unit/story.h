@@ -231,8 +231,11 @@ STORY_FUNCTION void story_do_stop(struct story_event *event)
 {
     story_move_to(scripted.now_ns + event->value);
     story.shift_ns += event->value;
-    if (!story.wait)
+    if (!story.wait) {
+        scripted.stopped_awake_ns += event->value;
+        scripted.stopped_awake_by = event->label;
         return;
+    }
     story.until_ns += event->value;
     story.wait->stopped_ns += event->value;
     story.wait->stopped_by = event->label;

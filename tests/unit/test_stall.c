@@ -783,6 +783,30 @@ Test(stall, no_stop_of_any_length_at_any_time_makes_one_early)
     }
 }
 
+static void be_stopped_in_a_beat(void *data, enum monitor_level level, const char *line,
+                                 size_t length)
+{
+    static struct story_event stop = {.value = HOUR, .label = "debugger"};
+    story_keep_line(data, level, line, length);
+    if (strstr(line, "\"record\":\"beat\"") && strstr(line, "\"elapsed_ms\":60000"))
+        story_do_stop(&stop);
+}
+
+Test(stall, a_stop_while_the_monitor_is_at_work_does_not_count_either)
+{
+    story.options.sink = be_stopped_in_a_beat;
+    story_push(0, 1, "work");
+    story_run(200 * S);
+    story_expect_count("STALL", 1);
+    cr_expect_geq(story_find("STALL", 0)->at_ns, 120 * S);
+    cr_expect_leq(story_find("STALL", 0)->at_ns, 120 * S + TICK);
+    story_expect_count("PAUSED", 1);
+    story_expect_number(story_find("PAUSED", 0), "gap_ms", 3600000);
+    story_expect_has(story_find("PAUSED", 0), "\"reason\":\"debugger\"");
+    cr_expect_eq(story_count("beat"), 3);
+    story_expect_number(story_find("beat", 1), "late_ms", STORY_NONE);
+}
+
 Test(stall, many_stops_are_all_subtracted)
 {
     story_push(0, 1, "work");
