@@ -189,6 +189,8 @@ static double time_on_both(const struct bench_case *one, uint64_t times)
 
 static double time_once(const struct bench_case *one, uint64_t times)
 {
+    if (one->cost_ns)
+        return one->cost_ns();
     return one->threads == 2 ? time_on_both(one, times)
                              : length(time_here(one, times)) / (double)times;
 }
@@ -210,6 +212,11 @@ void bench_begin(bool quick)
     pthread_detach(thread);
 }
 
+void bench_take_rounds(unsigned count)
+{
+    rounds = count;
+}
+
 /* ---- rounds ---------------------------------------------------------------------------- */
 
 /* The best of a few: an interruption must not be taken for the cost. */
@@ -226,6 +233,8 @@ static uint64_t times_in_a_round(const struct bench_case *one)
 {
     uint64_t times = 64;
     double ns;
+    if (one->cost_ns)
+        return 1;
     while ((ns = time_roughly(one, times)) * (double)times < round_ns / 4)
         times *= 2;
     uint64_t wanted = (uint64_t)(round_ns / ns);

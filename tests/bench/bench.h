@@ -5,7 +5,7 @@
  * measured in interleaved rounds (A B C, C A B, ...), each case shows the median
  * of its rounds with the quartiles, and goals are ratios of medians.
  *
- * Each part (scope, off, stall, beat, idle, evidence) runs in a forked child of
+ * Each part (scope, off, stall, ...: see main.c) runs in a forked child of
  * main.c, so that each has a process, and a monitor, of its own. What it finds
  * it prints, and leaves in the report, which lies in shared memory; main.c
  * prints the goals from there and writes the JSON.
@@ -45,14 +45,17 @@ struct bench_case {
     void (*open)(unsigned depth),
         (*close)(unsigned depth); /* or NULL; in each thread, unmeasured */
     unsigned depth;
-    unsigned threads;       /* 1 or 2; 0 = 1 */
-    struct bench_spread ns; /* of one time, as each of the threads sees it */
+    unsigned threads;        /* 1 or 2; 0 = 1 */
+    double (*cost_ns)(void); /* instead of run: measures itself, once in a round; NaN: failed */
+    struct bench_spread ns;  /* of one time, as each of the threads sees it */
 };
 
 /* There is a second thread from here on, as there is in every monitored program:
  * until then a mutex costs a third. Call it before measuring anything. */
 void bench_begin(bool quick);
 void bench_measure(struct bench_case *cases, size_t count);
+/* So many rounds from here on: where the cases of a part take long. */
+void bench_take_rounds(unsigned count);
 /* The share of the rounds with two threads in which these never ran at once. */
 double bench_apart_share(void);
 /* Prints the cases, each also as a multiple of `unit`, and puts them into the report. */
