@@ -112,5 +112,6 @@ int stall_bench(bool quick);
 int beat_bench(bool quick);
 int idle_bench(bool quick);
 int evidence_bench(bool quick);
+int peers_bench(bool quick);
 
 #endif

@@ -12,6 +12,7 @@
 #include "baseline.h"
 #include "bench.h"
 #include "floor.h"
+#include "scope_cases.h"
 
 #include "../../platform/platform.h"
 
@@ -28,7 +29,6 @@
 #include <x86intrin.h>
 #endif
 
-#define LABEL "write checkpoint"
 #define LONG_LABEL "write checkpoint of the third replica to disk 04"
 #define ODD_LABEL "merge results"
 
@@ -73,7 +73,7 @@ static void read_counter(uint64_t times)
 }
 #endif
 
-static void lock_and_unlock(uint64_t times)
+void lock_and_unlock(uint64_t times)
 {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     while (times--) {
@@ -97,19 +97,19 @@ static void call_nothing(uint64_t times)
 
 /* ---- Heartline ------------------------------------------------------------------------ */
 
-static void heartline_open(unsigned depth)
+void heartline_open(unsigned depth)
 {
     for (unsigned i = 1; i < depth; i++)
         scope_push(LABEL);
 }
 
-static void heartline_close(unsigned depth)
+void heartline_close(unsigned depth)
 {
     for (unsigned i = 1; i < depth; i++)
         scope_pop();
 }
 
-static void heartline_pairs(uint64_t times)
+void heartline_pairs(uint64_t times)
 {
     while (times--) {
         scope_push(LABEL);
@@ -172,7 +172,7 @@ static void floor_pairs(uint64_t times)
     }
 }
 
-static void floor_pointer_pairs(uint64_t times)
+void floor_pointer_pairs(uint64_t times)
 {
     while (times--) {
         floor_push_pointer(LABEL);
@@ -449,18 +449,23 @@ static void show_control(void)
                100 * apart);
 }
 
-int scope_bench(bool quick)
+bool start_monitor(void)
 {
     monitor_options options;
     monitor_options_default(&options);
     options.sink = discard;
+    int error = monitor_start_with(&options);
+    if (error)
+        printf("the monitor does not start: %s\n", strerror(-error));
+    return error == 0;
+}
+
+int scope_bench(bool quick)
+{
     bench_begin(quick);
     floor_take_clock(hl_plat_scope_clock.read, hl_plat_scope_clock.clock);
-    int error = monitor_start_with(&options);
-    if (error) {
-        printf("the monitor does not start: %s\n", strerror(-error));
+    if (!start_monitor())
         return 1;
-    }
     open_kept();
     bench_measure(cases, CASES);
     close_kept();
