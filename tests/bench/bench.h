@@ -113,5 +113,6 @@ int beat_bench(bool quick);
 int idle_bench(bool quick);
 int evidence_bench(bool quick);
 int peers_bench(bool quick);
+int sample_bench(bool quick);
 
 #endif

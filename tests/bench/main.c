@@ -1,7 +1,7 @@
 /* tests/bench/main.c - heartline-bench: where Heartline stands.
  *
  *     heartline-bench [--quick] [--json FILE] [scope] [off] [stall] [beat] [idle] [evidence]
- *                     [peers]
+ *                     [peers] [sample]
  *
  * Runs the parts that are named, else all, each in a child of its own, and
  * prints one report. --quick only shows that everything runs: its figures mean
@@ -39,7 +39,7 @@ static struct part parts[] = {
     {"scope", scope_bench, false}, {"off", off_bench, false},
     {"stall", stall_bench, false}, {"beat", beat_bench, false},
     {"idle", idle_bench, false},   {"evidence", evidence_bench, false},
-    {"peers", peers_bench, false},
+    {"peers", peers_bench, false}, {"sample", sample_bench, false},
 };
 #define PARTS (sizeof parts / sizeof parts[0])
 
