@@ -165,24 +165,61 @@ static void fill(uint64_t *field, uint64_t value)
         *field = value;
 }
 
+/* Read at every heartbeat, and most of its sixty lines are for others: their
+ * first letter is enough to pass them by, and many come after all that is wanted. */
+static void take_status_line(struct hl_plat_piece line, struct hl_plat_status *status)
+{
+    switch (line.text[0]) {
+    case 'V':
+        fill(&status->rss_bytes, labelled_kib(line, "VmRSS:"));
+        fill(&status->peak_rss_bytes, labelled_kib(line, "VmHWM:"));
+        fill(&status->vm_bytes, labelled_kib(line, "VmSize:"));
+        break;
+    case 'T':
+        fill(&status->threads, labelled_number(line, "Threads:"));
+        fill(&status->tracer, labelled_number(line, "TracerPid:"));
+        break;
+    case 'F':
+        fill(&status->descriptors, labelled_number(line, "FDSize:"));
+        break;
+    default:
+        break;
+    }
+}
+
+static bool is_whole(const struct hl_plat_status *status)
+{
+    return status->rss_bytes != HL_PLAT_UNKNOWN && status->peak_rss_bytes != HL_PLAT_UNKNOWN &&
+           status->vm_bytes != HL_PLAT_UNKNOWN && status->threads != HL_PLAT_UNKNOWN &&
+           status->tracer != HL_PLAT_UNKNOWN && status->descriptors != HL_PLAT_UNKNOWN;
+}
+
 void hl_plat_parse_status(const char *text, size_t size, struct hl_plat_status *status)
 {
     struct cursor cursor = over(text, size);
     struct hl_plat_piece line;
 
-    *status =
-        (struct hl_plat_status){HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN,
-                                HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN};
+    *status = (struct hl_plat_status){HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN,
+                                      HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN, HL_PLAT_UNKNOWN};
     while (take_until(&cursor, '\n', &line)) {
         line.size++; /* its end stays with it: a number must be followed by something */
-        fill(&status->rss_bytes, labelled_kib(line, "VmRSS:"));
-        fill(&status->peak_rss_bytes, labelled_kib(line, "VmHWM:"));
-        fill(&status->vm_bytes, labelled_kib(line, "VmSize:"));
-        fill(&status->threads, labelled_number(line, "Threads:"));
-        fill(&status->tracer, labelled_number(line, "TracerPid:"));
-        fill(&status->descriptors, labelled_number(line, "FDSize:"));
-        fill(&status->sleeps, labelled_number(line, "voluntary_ctxt_switches:"));
+        take_status_line(line, status);
+        if (line.text[0] == 'T' && is_whole(status))
+            return;
     }
+}
+
+uint64_t hl_plat_parse_sleeps(const char *text, size_t size)
+{
+    struct cursor cursor = over(text, size);
+    struct hl_plat_piece line;
+    uint64_t sleeps = HL_PLAT_UNKNOWN;
+
+    while (take_until(&cursor, '\n', &line)) {
+        line.size++;
+        fill(&sleeps, labelled_number(line, "voluntary_ctxt_switches:"));
+    }
+    return sleeps;
 }
 
 static bool is_letter(char byte)

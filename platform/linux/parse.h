@@ -32,9 +32,10 @@ bool hl_plat_piece_lists(struct hl_plat_piece piece, const char *word);
 struct hl_plat_status {
     uint64_t rss_bytes, peak_rss_bytes, vm_bytes, threads, tracer;
     uint64_t descriptors; /* room in the table, which only grows */
-    uint64_t sleeps;      /* voluntary switches, of the thread that the file is about */
 };
 void hl_plat_parse_status(const char *text, size_t size, struct hl_plat_status *status);
+/* From the same file: voluntary switches, of the thread that it is about. */
+uint64_t hl_plat_parse_sleeps(const char *text, size_t size);
 
 /* /proc/PID/stat: the scheduler's letter (0 = unknown) and field 22 (HL_PLAT_UNKNOWN). */
 void hl_plat_parse_stat(const char *text, size_t size, char *state, uint64_t *start_ticks);

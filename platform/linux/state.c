@@ -149,12 +149,9 @@ bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
 bool hl_plat_thread_sleeps(struct hl_plat *plat, uint64_t tid, uint64_t *sleeps)
 {
     int saved = errno;
-    struct hl_plat_status status = {.sleeps = HL_PLAT_UNKNOWN};
     ssize_t size = hl_plat_read_of_thread(plat, tid, "status", plat->buffer, sizeof plat->buffer);
 
-    if (size > 0)
-        hl_plat_parse_status(plat->buffer, (size_t)size, &status);
-    *sleeps = status.sleeps;
+    *sleeps = size > 0 ? hl_plat_parse_sleeps(plat->buffer, (size_t)size) : HL_PLAT_UNKNOWN;
     errno = saved;
     return *sleeps != HL_PLAT_UNKNOWN;
 }

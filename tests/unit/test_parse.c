@@ -56,7 +56,39 @@ Test(parse_status, reads_what_a_kernel_writes)
     cr_assert_eq(status.threads, 12);
     cr_assert_eq(status.tracer, 77);
     cr_assert_eq(status.descriptors, 256);
-    cr_assert_eq(status.sleeps, 31);
+}
+
+Test(parse_status, in_whatever_order_the_lines_come)
+{
+    struct hl_plat_status status =
+        STATUS("Threads:\t12\nVmRSS:\t 996 kB\nVmHWM:\t 1000 kB\nTgid:\t3\nFDSize:\t64\n"
+               "TracerPid:\t0\nVmSize:\t 2764 kB\nThreads:\t99\n");
+
+    cr_assert_eq(status.threads, 12, "the first of its kind");
+    cr_assert_eq(status.rss_bytes, 996u * 1024);
+    cr_assert_eq(status.vm_bytes, 2764u * 1024);
+    cr_assert_eq(status.descriptors, 64);
+    cr_assert_eq(status.tracer, 0);
+}
+
+static uint64_t sleeps_of(const char *bytes, size_t size)
+{
+    struct text text = exactly(bytes, size);
+    uint64_t sleeps = hl_plat_parse_sleeps(text.bytes, text.size);
+
+    free(text.bytes);
+    return sleeps;
+}
+#define SLEEPS(literal) sleeps_of(literal, sizeof(literal) - 1)
+
+Test(parse_status, voluntary_switches)
+{
+    cr_assert_eq(SLEEPS("Name:\tx\nvoluntary_ctxt_switches:\t31\n"
+                        "nonvoluntary_ctxt_switches:\t5\n"),
+                 31);
+    cr_assert_eq(SLEEPS("nonvoluntary_ctxt_switches:\t5\n"), UNKNOWN);
+    cr_assert_eq(SLEEPS("voluntary_ctxt_switches:\t31"), UNKNOWN);
+    cr_assert_eq(SLEEPS(""), UNKNOWN);
 }
 
 Test(parse_status, what_is_not_there_is_unknown)
@@ -65,7 +97,7 @@ Test(parse_status, what_is_not_there_is_unknown)
 
     cr_assert(status.rss_bytes == UNKNOWN && status.peak_rss_bytes == UNKNOWN &&
               status.vm_bytes == UNKNOWN && status.threads == UNKNOWN && status.tracer == UNKNOWN &&
-              status.descriptors == UNKNOWN && status.sleeps == UNKNOWN);
+              status.descriptors == UNKNOWN);
     status = STATUS("VmRSS:\t 1 kB\n");
     cr_assert_eq(status.rss_bytes, 1024);
     cr_assert_eq(status.vm_bytes, UNKNOWN);
