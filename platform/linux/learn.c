@@ -696,9 +696,12 @@ static void *attend(void *argument)
 
 static void open_school(void)
 {
-    struct school *school = hl_plat_map(sizeof *school);
-
     hl_plat_let_go(&reading); /* a parent's pupil */
+    if (hl_plat_is_emulated(NULL)) {
+        give_up(hl_plat_emulated);
+        return;
+    }
+    struct school *school = hl_plat_map(sizeof *school);
     if (!school) {
         give_up(COULD_NOT("out of memory"));
         return;

@@ -464,6 +464,7 @@ static void miss_everything(struct hl_plat *plat, const char *why)
 {
     hl_plat_miss_because(plat, HL_PLAT_SYSCALL, why);
     hl_plat_miss_because(plat, HL_PLAT_WAIT, why);
+    hl_plat_miss_because(plat, HL_PLAT_HOLDER, why);
 }
 
 /* false: there is no call to ask about again. */
@@ -474,6 +475,8 @@ static bool understand(struct hl_plat *plat, const struct text *text, struct hl_
         hl_plat_miss_of_thread(plat, HL_PLAT_SYSCALL, text->size);
     else if (!hl_plat_parse_syscall(text->bytes, (size_t)text->size, call))
         hl_plat_miss_because(plat, HL_PLAT_SYSCALL, hl_plat_not_understood);
+    else if (hl_plat_is_emulated(plat))
+        hl_plat_miss_because(plat, HL_PLAT_SYSCALL, hl_plat_emulated);
     else
         return true;
     miss_everything(plat, hl_plat_why(plat, HL_PLAT_SYSCALL));
@@ -526,7 +529,6 @@ bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look)
         const char *why = hl_plat_why(plat, HL_PLAT_THREAD_STATE);
         miss_everything(plat, why);
         hl_plat_miss_because(plat, HL_PLAT_CHANNEL, why);
-        hl_plat_miss_because(plat, HL_PLAT_HOLDER, why);
     }
     errno = saved;
     return known;

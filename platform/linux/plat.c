@@ -13,6 +13,7 @@
 
 const char hl_plat_name[] = "linux";
 const char hl_plat_not_understood[] = "the text in /proc was not understood";
+const char hl_plat_emulated[] = "the system calls in /proc are an emulator's";
 
 struct hl_plat *hl_plat_open(void)
 {
@@ -32,6 +33,7 @@ struct hl_plat *hl_plat_open(void)
         hl_plat_open_wake(plat);
         hl_plat_open_status(plat);
         (void)hl_plat_task_directory(plat);
+        (void)hl_plat_is_emulated(plat);
     }
     errno = saved;
     return plat;

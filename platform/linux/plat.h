@@ -132,6 +132,11 @@ struct hl_plat_call;
 void hl_plat_look_at_futex(struct hl_plat *plat, const struct hl_plat_call *call,
                            struct hl_plat_look *look);
 
+/* emulated.c: the calls that /proc shows are not those of the program. Found out with
+ * the first `plat`; NULL only asks for what was found. */
+bool hl_plat_is_emulated(struct hl_plat *plat);
+extern const char hl_plat_emulated[];
+
 /* learn.c: in the child of a fork, lets go of what was open for learning. */
 void hl_plat_learn_in_child(void);
 
