@@ -22,22 +22,27 @@
  * (acquire) sees the odd or a later version when it looks again. Data of an
  * earlier push cannot be seen once the even version is, since that was stored
  * last. Why the whole stack is true at one instant: the second reading of depth
- * lies after every first and before every second reading of a version; at the
- * point where that depth was stored, all those frames were live (depth is
- * stored before version in a push, so depth is never older than the frames).
+ * lies after every first and before every second reading of a version; when that
+ * depth was stored, or, if that was the innermost frame's own push, when its
+ * version was, all those frames were live (depth is stored before version in a
+ * push, so depth is never older than the frames). docs/weak-memory.md has the
+ * argument claim by claim, and tests/litmus tries it.
  * A thread that churns too fast to be caught whole still yields its outer
  * frames: those whose version did not change.
  *
  * Signal handlers: a push reserves its frame by storing depth before it loads
  * anything else of the frame, and a pop stores depth after everything else, so
  * a handler that pushes and pops in the middle works on the frames above and
- * leaves everything as it was.
+ * leaves everything as it was. scope_expect leaves a frame alone that is not live,
+ * and takes the version in one step: a handler may have been there first. Ends take
+ * their place in `ended` in one step, and are counted when none is in work.
  *
  * Arming: to learn when a scope ended, the monitor writes its name into the
  * frame's word in `watch`, passes a barrier on all threads, and looks at the version
  * again. pop stores the version first and loads `watch` then, so either the
  * monitor sees the end, or the pop sees the watch and leaves the time in
- * `ended`.
+ * `ended`. (Where there is no barrier on all threads, both may miss each other: then
+ * the end is seen at the next look, without its time.)
  */
 #ifndef HL_RECORD_H
 #define HL_RECORD_H
@@ -51,7 +56,7 @@
 typedef _Atomic uint64_t hl_word;
 
 #define HL_LABEL_WORDS (HL_LABEL_BYTES / 8)
-#define HL_ENDED 4     /* ends of watched scopes; the last 3 can be read, the 4th may be in work */
+#define HL_ENDED 4     /* ends of watched scopes that are kept */
 #define HL_COUNTERS 96 /* 32 can be live at once; 64 others pass before one is used again */
 
 /* A version's parts. */
@@ -111,13 +116,15 @@ struct hl_record {
     hl_word tid;                         /* 0 = free */
     hl_word sign_epoch, sign_ns;         /* that number, and the time of that push */
     hl_word overflow, unbalanced, repaired; /* cumulative, also over the threads that had this */
-    hl_word ended_count;                    /* how many were ever written to `ended` */
+    hl_word ends_begun;                     /* how many entries of `ended` were ever begun */
+    hl_word ended_count;                    /* and how many of them, from the first on, are whole */
     struct hl_ended ended[HL_ENDED];
     _Atomic uint32_t next_free; /* index + 1 */
     _Atomic uint32_t fork_epoch;
     /* Of the owner alone. */
     struct monitor_progress *counters; /* HL_COUNTERS of them, or NULL; constant */
     uint32_t next_counter;
+    uint32_t ends_in_work; /* more than one: in a handler amid another end */
     uint32_t exit_rounds;
     uint32_t stack_tries;
     uintptr_t stack_low, stack_high; /* 0 = not known yet */

@@ -186,6 +186,7 @@ static struct hl_record *claim(void)
 static void move_in(struct hl_record *record)
 {
     record->exit_rounds = 0;
+    record->ends_in_work = 0;
     record->stack_tries = 0;
     record->stack_low = record->stack_high = 0;
     atomic_store_explicit(&record->fork_epoch,

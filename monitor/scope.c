@@ -197,6 +197,20 @@ static uint64_t covering_progress(const struct hl_record *record, uint32_t index
     return HL_UNKNOWN;
 }
 
+/* A handler that came amid an end leaves the counting to it. */
+static void count_ends(struct hl_record *record)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    if (--record->ends_in_work > 0)
+        return;
+    uint64_t begun;
+    do {
+        begun = hl_get(&record->ends_begun);
+        hl_release(&record->ended_count, begun);
+        atomic_signal_fence(memory_order_seq_cst);
+    } while (hl_get(&record->ends_begun) != begun);
+}
+
 /* true: the monitor wants to be woken for it. */
 static COLD bool leave_end(struct hl_record *record, uint32_t index, uint64_t quiet_since,
                            bool by_exit)
@@ -208,8 +222,10 @@ static COLD bool leave_end(struct hl_record *record, uint32_t index, uint64_t qu
         atomic_compare_exchange_strong(&record->watch[index], &watch, 0);
         return false;
     }
-    uint64_t count = hl_get(&record->ended_count);
-    struct hl_ended *ended = &record->ended[count % HL_ENDED];
+    record->ends_in_work++;
+    atomic_signal_fence(memory_order_seq_cst);
+    uint64_t number = atomic_fetch_add_explicit(&record->ends_begun, 1, memory_order_release);
+    struct hl_ended *ended = &record->ended[number % HL_ENDED];
     uint64_t pushed = hl_get(&frame->pushed_ns);
     hl_release(&ended->scope, 0);
     hl_release(&ended->ended_ns, now_ns());
@@ -218,7 +234,7 @@ static COLD bool leave_end(struct hl_record *record, uint32_t index, uint64_t qu
     hl_release(&ended->limit_since_ns, has_limit ? hl_get(&frame->limit_since_ns) : 0);
     hl_release(&ended->progress, covering_progress(record, index));
     hl_release(&ended->scope, scope << 8 | (uint64_t)index << 1 | by_exit);
-    hl_release(&record->ended_count, count + 1);
+    count_ends(record);
     bool wakes = watch & 1;
     atomic_compare_exchange_strong(&record->watch[index], &watch, 0);
     return wakes;
@@ -404,7 +420,7 @@ static ALWAYS_INLINE monitor_scope_token push_usual(struct hl_record *record, ui
                                                     const void *address, const char *function,
                                                     const uint64_t *total)
 {
-    atomic_store_explicit(&record->depth, depth + 1, memory_order_release);
+    set_depth(record, depth + 1);
     struct hl_frame *frame = &record->frames[depth];
     uint64_t version = hl_get(&frame->version);
     if (UNLIKELY(!(version & HL_NOT_LIVE)))
@@ -673,10 +689,13 @@ void monitor_scope_expect(uint64_t limit_ms)
     if (limit_ms > LONGEST_LIMIT_MS)
         limit_ms = LONGEST_LIMIT_MS;
     struct hl_frame *frame = &record->frames[depth - 1];
-    uint64_t version = hl_get(&frame->version);
     uint64_t now = now_ns();
+    uint64_t version = hl_get(&frame->version);
+    do {
+        if (!hl_version_is_live(version))
+            return; /* a handler, amid a push or another limit of what it interrupted */
+    } while (!atomic_compare_exchange_strong(&frame->version, &version, version | HL_NOT_LIVE));
     uint64_t kind = (uint32_t)hl_get(&frame->kind) | HL_KIND_LIMIT;
-    hl_release(&frame->version, version | HL_NOT_LIVE);
     hl_release(&frame->limit_since_ns, now);
     hl_release(&frame->kind, kind | limit_ms << HL_KIND_LIMIT_SHIFT);
     hl_release(&frame->version,

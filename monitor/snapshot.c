@@ -119,8 +119,8 @@ bool hl_snapshot_next_end(const struct hl_record *record, uint64_t *seen, struct
             *seen = count - HL_ENDED + 1;
         uint64_t number = (*seen)++;
         read_end(&record->ended[number % HL_ENDED], end);
-        /* The owner writes an entry before it counts it: one more than counted may be in work. */
-        if (hl_acquire(&record->ended_count) - number < HL_ENDED && end->scope)
+        /* The entry that takes its place is begun before it is written. */
+        if (hl_acquire(&record->ends_begun) - number <= HL_ENDED && end->scope)
             return true;
     }
     return false;

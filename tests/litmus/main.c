@@ -36,7 +36,9 @@ enum kind {
     ENDED_SCOPE,
     ENDED_DATA,
     ENDED_COUNT,
+    ENDS_BEGUN,
     GENERATION,
+    OWNER,
     TOTAL,
     OWN,
     SHARED
@@ -49,8 +51,6 @@ static enum kind kind_in_frame(size_t at, uint64_t value)
 {
     if (IN(at, struct hl_frame, version))
         return value & HL_NOT_LIVE ? VERSION_NOT_LIVE : VERSION_LIVE;
-    if (IN(at, struct hl_frame, watch))
-        return WATCH;
     if (IN(at, struct hl_frame, pushed_ns))
         return PUSHED;
     if (IN(at, struct hl_frame, kind))
@@ -76,6 +76,7 @@ static enum kind kind_in_record(size_t at, uint64_t value)
         {offsetof(struct hl_record, sign_ns), SIGN_NS},
         {offsetof(struct hl_record, tid), TID},
         {offsetof(struct hl_record, ended_count), ENDED_COUNT},
+        {offsetof(struct hl_record, ends_begun), ENDS_BEGUN},
     };
 
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
@@ -84,6 +85,8 @@ static enum kind kind_in_record(size_t at, uint64_t value)
     if (IN(at, struct hl_record, frames))
         return kind_in_frame((at - offsetof(struct hl_record, frames)) % sizeof(struct hl_frame),
                              value);
+    if (IN(at, struct hl_record, watch))
+        return WATCH;
     if (IN(at, struct hl_record, ended))
         return kind_in_ended((at - offsetof(struct hl_record, ended)) % sizeof(struct hl_ended));
     return ELSEWHERE;
@@ -93,6 +96,8 @@ static enum kind kind_in_counter(size_t at)
 {
     if (IN(at, struct monitor_progress, generation))
         return GENERATION;
+    if (IN(at, struct monitor_progress, owner))
+        return OWNER;
     if (IN(at, struct monitor_progress, total))
         return TOTAL;
     if (IN(at, struct monitor_progress, own))
@@ -145,6 +150,7 @@ static const struct mutant {
     {ENDED_SCOPE, "ended.scope", "ends", "ends"},
     {ENDED_DATA, "ended, the rest", "ends", "ends"},
     {ENDED_COUNT, "ended_count", "ends", "ends"},
+    {ENDS_BEGUN, "ends_begun", NULL, NULL},
     {GENERATION, "generation", "progress", "progress"},
     {TOTAL, "total", "progress", "progress"},
     {OWN, "own", "progress", "progress"},

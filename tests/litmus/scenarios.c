@@ -37,15 +37,14 @@ void hl_plat_unmap(void *part, size_t size)
     (void)part, (void)size;
 }
 
-uint64_t hl_plat_coarse_ns(void)
+static int read_clock(clockid_t clock, struct timespec *now)
 {
-    return ++clock_ns;
+    (void)clock;
+    now->tv_nsec = (long)++clock_ns;
+    return 0;
 }
 
-uint64_t hl_plat_now_ns(void)
-{
-    return ++clock_ns;
-}
+struct hl_plat_scope_clock hl_plat_scope_clock = {read_clock, 0};
 
 uint64_t hl_plat_thread_id(void)
 {
@@ -249,6 +248,27 @@ static void judge(const struct hl_stack *stack, size_t first)
     model_fail(stack->whole ? "the whole stack never was so" : "a partial stack never was so");
 }
 
+static bool is_named_alike(const struct hl_stack *one, const struct hl_stack *other)
+{
+    for (uint32_t i = 0; i < one->count; i++)
+        for (uint32_t k = 0; k < other->count; k++) {
+            const struct hl_scope *a = &one->scopes[i], *b = &other->scopes[k];
+            bool has_one_name = one->frame[i] == other->frame[k] && a->scope == b->scope;
+            if (has_one_name && (a->pushed_ns != b->pushed_ns || strcmp(a->label, b->label) != 0))
+                return false;
+        }
+    return true;
+}
+
+/* What was so must also make sense: a frame and its scope's number are one scope for ever. */
+static void judge_names(void)
+{
+    for (size_t i = 0; i < instants_count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (!is_named_alike(&instants[i].stack, &instants[k].stack))
+                model_fail("two scopes have one name");
+}
+
 /* ---- the monitor reads one stack ------------------------------------------------------------ */
 
 static size_t known; /* the latest instant that the monitor knows of when it begins */
@@ -268,6 +288,7 @@ static void read_stack(void)
 static void read_at_all_times(void)
 {
     model_stored_hook = NULL;
+    judge_names();
     for (known = 0; known < instants_count && !model_failure(); known++)
         executions += model_explore(read_stack);
     model_be(MODEL_OWNER);
@@ -284,16 +305,28 @@ static void read_all(const struct scenario *scenario)
 /* ---- with a signal handler at each point ------------------------------------------------------ */
 
 static unsigned step, handler_at;
+static void (*handler)(void);
 
 static void handle(void)
 {
     if (step++ != handler_at)
         return;
     model_step_hook = NULL;
+    handler();
+}
+
+static void use_scopes(void)
+{
     open_scope("h");
     monitor_progress_add(monitor_scope_push_progress("i", 1, 30, &stack_frame, "handler"), 1);
     monitor_scope_pop(&stack_frame, "handler");
     close_scope();
+}
+
+/* As if the scope that was interrupted were its own. */
+static void expect_for_others(void)
+{
+    monitor_scope_expect(77);
 }
 
 static void interrupt_and_read_all(const struct scenario *scenario)
@@ -305,6 +338,7 @@ static void interrupt_and_read_all(const struct scenario *scenario)
         scenario->before();
         begin_instants();
         step = 0;
+        handler = scenario->handler;
         model_step_hook = handle;
         scenario->owner();
         goes_on = model_step_hook == NULL; /* it came: so there may be a later point */
@@ -421,7 +455,7 @@ static void watch_once(void)
     model_be(MODEL_MONITOR);
     model_learn_all();
     model_be(MODEL_OWNER);
-    arm_amid(end_and_go_on, &record->frames[0].watch, scope << 1);
+    arm_amid(end_and_go_on, &record->watch[0], scope << 1);
     uint64_t version = hl_acquire(&record->frames[0].version);
     bool sees_end = !hl_version_is_live(version) || hl_version_scope(version) != scope;
     bool is_told = read_latest(&record->ended_count) > 0;
@@ -476,7 +510,7 @@ static uint64_t first_seen;
 static void end_watched(const char *label)
 {
     open_scope(label);
-    hl_word *version = &record->frames[0].version, *watched = &record->frames[0].watch;
+    hl_word *version = &record->frames[0].version, *watched = &record->watch[0];
     model_be(MODEL_MONITOR);
     hl_release(watched, hl_version_scope(read_latest(version)) << 1);
     model_be(MODEL_OWNER);
@@ -517,6 +551,86 @@ static void tell_ends(const struct scenario *scenario)
         for (first_seen = 0; first_seen < ENDS; first_seen++)
             executions += model_explore(read_end_once);
     model_be(MODEL_OWNER);
+}
+
+/* ---- an end that a handler brings about amid another one --------------------------------------------------- */
+
+static void watch_innermost(uint32_t frame)
+{
+    model_be(MODEL_MONITOR);
+    hl_release(&record->watch[frame], hl_version_scope(read_latest(&record->frames[frame].version))
+                                          << 1);
+    model_be(MODEL_OWNER);
+    model_learn_all();
+}
+
+static void end_another(void)
+{
+    uint32_t frame = atomic_load_explicit(&record->depth, memory_order_relaxed);
+    open_scope("h");
+    watch_innermost(frame);
+    monitor_scope_pop(&stack_frame, "owner");
+}
+
+static size_t ends_told;
+
+static void note_ends(void)
+{
+    uint64_t seen = 0;
+
+    ends_told = 0;
+    model_look_on(true);
+    while (ends_told < ENDS && hl_snapshot_next_end(record, &seen, &ends[ends_told]))
+        ends_told++;
+    model_look_on(false);
+}
+
+static bool is_an_end(const struct hl_end *end)
+{
+    for (size_t i = 0; i < ends_told; i++)
+        if (end->scope == ends[i].scope && end->frame == ends[i].frame &&
+            end->ended_ns == ends[i].ended_ns && end->quiet_since_ns == ends[i].quiet_since_ns)
+            return true;
+    return false;
+}
+
+static void read_any_end_once(void)
+{
+    struct hl_end end;
+    uint64_t seen = first_seen;
+
+    model_be(MODEL_MONITOR);
+    model_know(instants[known].view);
+    if (hl_snapshot_next_end(record, &seen, &end) && !is_an_end(&end))
+        model_fail("an end is told that was never so");
+}
+
+static void end_amid_end(const struct scenario *scenario)
+{
+    bool goes_on = true;
+
+    (void)scenario;
+    handler = end_another;
+    for (handler_at = 0; goes_on && !model_failure(); handler_at++) {
+        begin();
+        open_scope("a");
+        watch_innermost(0);
+        begin_instants();
+        step = 0;
+        model_step_hook = handle;
+        close_scope();
+        goes_on = model_step_hook == NULL;
+        model_step_hook = NULL;
+        model_stored_hook = NULL;
+        note_ends();
+        if (ends_told != (goes_on ? 2 : 1) ||
+            (goes_on && ends[0].scope == ends[1].scope && ends[0].frame == ends[1].frame))
+            model_fail("an end is lost");
+        for (known = 0; known < instants_count && !model_failure(); known++)
+            for (first_seen = 0; first_seen < 2; first_seen++)
+                executions += model_explore(read_any_end_once);
+        model_be(MODEL_OWNER);
+    }
 }
 
 /* ---- a counter that somebody else sets ------------------------------------------------------------------- */
@@ -607,22 +721,26 @@ static void hand_over(const struct scenario *scenario)
 /* ---- all of them ----------------------------------------------------------------------------- */
 
 static const struct scenario scenarios[] = {
-    {"churn", read_all, NULL, churn},
-    {"nest", read_all, NULL, nest},
-    {"nest anew", read_all, NULL, nest_anew},
-    {"limit", read_all, NULL, limit},
-    {"progress", read_all, NULL, progress},
-    {"repair", read_all, NULL, repair},
-    {"handler in push", interrupt_and_read_all, prepare_push, push_c},
-    {"handler in pop", interrupt_and_read_all, prepare_pop, close_scope},
-    {"handler in limit", interrupt_and_read_all, prepare_pop, expect},
-    {"handler in end", interrupt_and_read_all, prepare_end, end_outer},
-    {"watch", watch, NULL, NULL},
-    {"sign", sign, NULL, NULL},
-    {"ends", tell_ends, NULL, NULL},
-    {"set", set, NULL, NULL},
-    {"hand over", hand_over, NULL, NULL},
-    {NULL, NULL, NULL, NULL},
+    {"churn", read_all, NULL, churn, NULL},
+    {"nest", read_all, NULL, nest, NULL},
+    {"nest anew", read_all, NULL, nest_anew, NULL},
+    {"limit", read_all, NULL, limit, NULL},
+    {"progress", read_all, NULL, progress, NULL},
+    {"repair", read_all, NULL, repair, NULL},
+    {"handler in push", interrupt_and_read_all, prepare_push, push_c, use_scopes},
+    {"handler in pop", interrupt_and_read_all, prepare_pop, close_scope, use_scopes},
+    {"handler in limit", interrupt_and_read_all, prepare_pop, expect, use_scopes},
+    {"handler in end", interrupt_and_read_all, prepare_end, end_outer, use_scopes},
+    {"limit in push", interrupt_and_read_all, prepare_push, push_c, expect_for_others},
+    {"limit in limit", interrupt_and_read_all, prepare_pop, expect, expect_for_others},
+    {"limit in pop", interrupt_and_read_all, prepare_pop, close_scope, expect_for_others},
+    {"watch", watch, NULL, NULL, NULL},
+    {"sign", sign, NULL, NULL, NULL},
+    {"ends", tell_ends, NULL, NULL, NULL},
+    {"end amid an end", end_amid_end, NULL, NULL, NULL},
+    {"set", set, NULL, NULL, NULL},
+    {"hand over", hand_over, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 const struct scenario *find_scenario(const char *name)

@@ -9,6 +9,7 @@ struct scenario {
     const char *name;
     void (*meet)(const struct scenario *scenario);
     void (*before)(void), (*owner)(void); /* what the owner does, where `meet` leaves that open */
+    void (*handler)(void);                /* likewise */
 };
 
 /* The first one where name is NULL; its own name is NULL when there is none (more). */

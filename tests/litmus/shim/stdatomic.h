@@ -23,11 +23,7 @@ typedef _Atomic(bool) atomic_bool;
 #define MODEL_TO(value) ((uint64_t)(uintptr_t)(value))
 #define MODEL_FROM(at, value) ((MODEL_TYPE(at))(uintptr_t)(value))
 /* Of what `at` points to, without _Atomic: clang does not cast to that. */
-#ifdef __clang__
-#define MODEL_TYPE(at) __typeof__(__c11_atomic_load(at, memory_order_relaxed))
-#else
-#define MODEL_TYPE(at) __typeof__(__atomic_load_n(at, memory_order_relaxed))
-#endif
+#define MODEL_TYPE(at) __typeof__((void)0, *(at))
 
 #define atomic_load_explicit(at, order) MODEL_FROM(at, model_load(MODEL_AT(at), (order)))
 #define atomic_store_explicit(at, value, order) model_store(MODEL_AT(at), MODEL_TO(value), (order))
@@ -51,6 +47,15 @@ typedef _Atomic(bool) atomic_bool;
 #define atomic_fetch_sub(at, n) atomic_fetch_add(at, -(n))
 #define atomic_compare_exchange_weak(at, expected, value) \
     atomic_compare_exchange_strong(at, expected, value)
+/* The public header, and what touches a counter, use the compiler's own. */
+#define MODEL_ORDER(order)                                     \
+    ((order) == __ATOMIC_RELAXED   ? (int)memory_order_relaxed \
+     : (order) == __ATOMIC_ACQUIRE ? (int)memory_order_acquire \
+                                   : (int)memory_order_release)
+#define __atomic_load_n(at, order) atomic_load_explicit(at, MODEL_ORDER(order))
+#define __atomic_store_n(at, value, order) atomic_store_explicit(at, value, MODEL_ORDER(order))
+#define __atomic_fetch_add(at, n, order) atomic_fetch_add_explicit(at, n, MODEL_ORDER(order))
+
 #define atomic_thread_fence(order) model_fence(order)
 #define atomic_signal_fence(order) ((void)(order)) /* a handler runs on its own thread's memory */
 
