@@ -58,6 +58,12 @@ unsigned bench_cpus(void)
     return cpus > 0 ? (unsigned)cpus : 1;
 }
 
+double bench_number_in(const char *line, const char *key)
+{
+    const char *found = strstr(line, key);
+    return found ? atof(found + strlen(key)) : -1;
+}
+
 /* ---- many values in few ----------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)

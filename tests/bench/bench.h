@@ -13,6 +13,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,8 +26,26 @@
 double bench_now_ns(void);
 void bench_sleep_until(double at_ns);
 void bench_sleep(double ns);
+/* The number behind a key ("\"late_ms\":") in a line of JSON, or -1. */
+double bench_number_in(const char *line, const char *key);
 double bench_tick_ns(void); /* of the coarse clock: one scheduler tick */
 unsigned bench_cpus(void);
+
+/* ---- many threads ---- */
+
+/* Each is handed its number, from 0 on. */
+void bench_start(pthread_t *threads, unsigned count, void *(*body)(void *number));
+void bench_join(const pthread_t *threads, unsigned count);
+double bench_thread_cpu_ns(void); /* of the calling thread */
+
+/* Load: two spinning threads for each CPU. */
+unsigned bench_burners(void); /* how many that is */
+void bench_burn(void);
+void bench_stop_burning(void);
+
+/* Threads that sleep between `enter` and `leave`; bench_park returns once all do. */
+void bench_park(unsigned count, void (*enter)(void), void (*leave)(void));
+void bench_unpark(void);
 
 /* ---- many values in few ---- */
 

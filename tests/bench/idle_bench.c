@@ -17,7 +17,6 @@
 
 #include <dirent.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,44 +89,14 @@ static double cpu_ns(long tid)
 
 /* ---- the program that does nothing ------------------------------------------------------ */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static unsigned waiting;
-static bool is_over;
-
-static void *wait_idly(void *nothing)
+static void begin_waiting(void)
 {
-    SCOPE_WAIT("wait for work");
-    pthread_mutex_lock(&lock);
-    waiting++;
-    pthread_cond_broadcast(&changed);
-    while (!is_over)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
-    return nothing;
+    scope_wait("wait for work");
 }
 
-static void start_threads(pthread_t *threads, unsigned count)
+static void end_waiting(void)
 {
-    waiting = 0;
-    is_over = false;
-    for (unsigned i = 0; i < count; i++)
-        if (pthread_create(&threads[i], NULL, wait_idly, NULL) != 0)
-            abort();
-    pthread_mutex_lock(&lock);
-    while (waiting < count)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
-}
-
-static void end_threads(const pthread_t *threads, unsigned count)
-{
-    pthread_mutex_lock(&lock);
-    is_over = true;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
-    for (unsigned i = 0; i < count; i++)
-        pthread_join(threads[i], NULL);
+    scope_pop();
 }
 
 /* ---- one run ------------------------------------------------------------------------------- */
@@ -176,7 +145,6 @@ static enum sight observe(double interval_ns, unsigned intervals, struct counts 
 static enum sight run(unsigned threads_count, unsigned interval_ms, unsigned intervals,
                       struct counts *difference)
 {
-    pthread_t threads[MOST_THREADS];
     monitor_options options;
     monitor_options_default(&options);
     options.interval_ms = interval_ms;
@@ -184,11 +152,11 @@ static enum sight run(unsigned threads_count, unsigned interval_ms, unsigned int
     options.format = MONITOR_JSON;
     options.sink = count_beats;
     atomic_store(&beats, 0);
-    start_threads(threads, threads_count);
+    bench_park(threads_count, begin_waiting, end_waiting);
     int error = monitor_start_with(&options);
     enum sight sight = error ? NO_BEATS : observe(interval_ms * MS, intervals, difference);
     monitor_stop();
-    end_threads(threads, threads_count);
+    bench_unpark();
     return sight;
 }
 

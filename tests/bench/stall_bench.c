@@ -27,7 +27,6 @@
 #define PAUSE_MORE_MS 30 /* between two stalls of a thread, at most */
 #define MOST_STALLS 200
 #define WORKERS 8
-#define MOST_BURNERS 64
 
 /* Times are taken on both sides of a push and a pop: the truth lies between. */
 struct stall {
@@ -42,23 +41,16 @@ static _Atomic unsigned next_stall, last_stall;
 
 /* ---- the sink ------------------------------------------------------------------------ */
 
-/* The number behind "key": in a line of ours, or -1. */
-static double number_of(const char *line, const char *key)
-{
-    const char *found = strstr(line, key);
-    return found ? atof(found + strlen(key)) : -1;
-}
-
 static void note_line(void *data, enum monitor_level level, const char *line, size_t length)
 {
     (void)data, (void)level, (void)length;
     double now = bench_now_ns();
-    double number = number_of(line, "\"phase\":\"stall ");
+    double number = bench_number_in(line, "\"phase\":\"stall ");
     if (number < 0 || number >= MOST_STALLS)
         return;
     struct stall *stall = &stalls[(unsigned)number];
     if (strstr(line, "\"record\":\"RECOVERED\"")) {
-        atomic_store(&stall->stuck_ms, number_of(line, "\"stuck_ms\":"));
+        atomic_store(&stall->stuck_ms, bench_number_in(line, "\"stuck_ms\":"));
         atomic_store(&stall->is_at_most, strstr(line, "\"stuck_at_most\":true") != NULL);
     }
     if (!strstr(line, "\"record\":\"STALL\"") || strstr(line, "\"reminder\":"))
@@ -87,9 +79,9 @@ static void stall_once(unsigned number, unsigned *state)
     stall->after_pop = bench_now_ns();
 }
 
-static void *work(void *seed)
+static void *work(void *worker)
 {
-    unsigned state = (unsigned)(uintptr_t)seed, number;
+    unsigned state = (unsigned)(uintptr_t)worker, number;
     while ((number = atomic_fetch_add(&next_stall, 1)) < atomic_load(&last_stall)) {
         stall_once(number, &state);
         bench_sleep(any_up_to(PAUSE_MORE_MS, &state) * MS);
@@ -97,34 +89,12 @@ static void *work(void *seed)
     return NULL;
 }
 
-static _Atomic bool burning;
-
-static void *burn(void *nothing)
-{
-    while (atomic_load_explicit(&burning, memory_order_relaxed))
-        BENCH_USE(nothing);
-    return nothing;
-}
-
 /* ---- one run ----------------------------------------------------------------------------------- */
 
-static void start_all(pthread_t *threads, unsigned count, void *(*body)(void *))
-{
-    for (unsigned i = 0; i < count; i++)
-        if (pthread_create(&threads[i], NULL, body, (void *)(uintptr_t)(i + 1)) != 0)
-            abort();
-}
-
-static void join_all(const pthread_t *threads, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        pthread_join(threads[i], NULL);
-}
-
 /* Returns 0, or what monitor_start_with said. */
-static int run(unsigned count, enum monitor_clock clock, unsigned burners)
+static int run(unsigned count, enum monitor_clock clock, bool loaded)
 {
-    pthread_t workers[WORKERS], others[MOST_BURNERS];
+    pthread_t workers[WORKERS];
     monitor_options options;
     monitor_options_default(&options);
     options.stall_ms = LIMIT_MS;
@@ -144,12 +114,11 @@ static int run(unsigned count, enum monitor_clock clock, unsigned burners)
     int error = monitor_start_with(&options);
     if (error)
         return error;
-    atomic_store(&burning, true);
-    start_all(others, burners, burn);
-    start_all(workers, WORKERS, work);
-    join_all(workers, WORKERS);
-    atomic_store(&burning, false);
-    join_all(others, burners);
+    if (loaded)
+        bench_burn();
+    bench_start(workers, WORKERS, work);
+    bench_join(workers, WORKERS);
+    bench_stop_burning();
     monitor_stop();
     return 0;
 }
@@ -241,29 +210,28 @@ static void complain(unsigned count)
 int stall_bench(bool quick)
 {
     unsigned count = quick ? 10 : MOST_STALLS;
-    unsigned burners = 2 * bench_cpus() < MOST_BURNERS ? 2 * bench_cpus() : MOST_BURNERS;
     double two_ticks = 2 * bench_tick_ns() / MS;
     const struct {
         const char *key, *name, *goal;
         enum monitor_clock clock;
-        unsigned burners;
+        bool loaded;
         double limit_ms;
     } runs[] = {
         {"coarse", "idle, coarse (default)", "STALL lateness, p99, idle, default clock",
-         MONITOR_CLOCK_COARSE, 0, 1},
+         MONITOR_CLOCK_COARSE, false, 1},
         {"precise", "idle, precise clock", "STALL lateness, p99, idle, precise clock",
-         MONITOR_CLOCK_PRECISE, 0, 1},
+         MONITOR_CLOCK_PRECISE, false, 1},
         {"loaded", "loaded, precise clock", "STALL lateness, p99, loaded, precise clock",
-         MONITOR_CLOCK_PRECISE, burners, two_ticks},
+         MONITOR_CLOCK_PRECISE, true, two_ticks},
     };
     int status = 0;
     printf("\nSTALL: %u stalls in %d threads, limit %d ms; loaded: with %u spinning threads\n",
-           count, WORKERS, LIMIT_MS, burners);
+           count, WORKERS, LIMIT_MS, bench_burners());
     printf("%-26s %31s  %5s %7s %9s   %s\n", "ms after push + limit",
            "   min  median     p99     max", "early", "no line", "no RECOV.",
            "RECOVERED - truth, ms");
     for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
-        int error = run(count, runs[i].clock, runs[i].burners);
+        int error = run(count, runs[i].clock, runs[i].loaded);
         if (error) {
             printf("the monitor does not start: %s\n", strerror(-error));
             return 1;
