@@ -43,9 +43,19 @@ unsigned bench_burners(void); /* how many that is */
 void bench_burn(void);
 void bench_stop_burning(void);
 
-/* Threads that sleep between `enter` and `leave`; bench_park returns once all do. */
-void bench_park(unsigned count, void (*enter)(void), void (*leave)(void));
-void bench_unpark(void);
+/* Threads that sleep between `enter` and `leave` (or NULL): bench_gather returns
+ * when all of them do, bench_release when all have ended. */
+struct bench_crowd {
+    pthread_mutex_t lock;
+    pthread_cond_t all_here, over;
+    pthread_t *threads;
+    unsigned count, arrived;
+    bool is_over;
+    void (*enter)(void), (*leave)(void);
+};
+void bench_gather(struct bench_crowd *crowd, unsigned count, void (*enter)(void),
+                  void (*leave)(void));
+void bench_release(struct bench_crowd *crowd);
 
 /* ---- many values in few ---- */
 

@@ -145,6 +145,7 @@ static enum sight observe(double interval_ns, unsigned intervals, struct counts 
 static enum sight run(unsigned threads_count, unsigned interval_ms, unsigned intervals,
                       struct counts *difference)
 {
+    struct bench_crowd crowd;
     monitor_options options;
     monitor_options_default(&options);
     options.interval_ms = interval_ms;
@@ -152,11 +153,11 @@ static enum sight run(unsigned threads_count, unsigned interval_ms, unsigned int
     options.format = MONITOR_JSON;
     options.sink = count_beats;
     atomic_store(&beats, 0);
-    bench_park(threads_count, begin_waiting, end_waiting);
+    bench_gather(&crowd, threads_count, begin_waiting, end_waiting);
     int error = monitor_start_with(&options);
     enum sight sight = error ? NO_BEATS : observe(interval_ms * MS, intervals, difference);
     monitor_stop();
-    bench_unpark();
+    bench_release(&crowd);
     return sight;
 }
 

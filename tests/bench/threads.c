@@ -10,13 +10,18 @@
 #define MOST_BURNERS 256
 #define BURNERS_PER_CPU 2
 
+static void start(pthread_t *thread, void *(*body)(void *), void *argument)
+{
+    if (pthread_create(thread, NULL, body, argument) == 0)
+        return;
+    fprintf(stderr, "bench: no more threads\n");
+    exit(1);
+}
+
 void bench_start(pthread_t *threads, unsigned count, void *(*body)(void *number))
 {
     for (unsigned i = 0; i < count; i++)
-        if (pthread_create(&threads[i], NULL, body, (void *)(uintptr_t)i) != 0) {
-            fprintf(stderr, "bench: no thread %u of %u\n", i + 1, count);
-            exit(1);
-        }
+        start(&threads[i], body, (void *)(uintptr_t)i);
 }
 
 void bench_join(const pthread_t *threads, unsigned count)
@@ -62,55 +67,49 @@ void bench_stop_burning(void)
         bench_join(burners, bench_burners());
 }
 
-/* ---- threads that do nothing ---- */
+/* ---- threads that wait together ---- */
 
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t all_here, over;
-    pthread_t *threads;
-    unsigned count, arrived;
-    bool is_over;
-    void (*enter)(void), (*leave)(void);
-} parked = {.lock = PTHREAD_MUTEX_INITIALIZER,
-            .all_here = PTHREAD_COND_INITIALIZER,
-            .over = PTHREAD_COND_INITIALIZER};
-
-static void *park(void *nothing)
+static void *wait_with_the_others(void *argument)
 {
-    parked.enter();
-    pthread_mutex_lock(&parked.lock);
-    if (++parked.arrived == parked.count)
-        pthread_cond_signal(&parked.all_here);
-    while (!parked.is_over)
-        pthread_cond_wait(&parked.over, &parked.lock);
-    pthread_mutex_unlock(&parked.lock);
-    parked.leave();
-    return nothing;
+    struct bench_crowd *crowd = argument;
+    if (crowd->enter)
+        crowd->enter();
+    pthread_mutex_lock(&crowd->lock);
+    if (++crowd->arrived == crowd->count)
+        pthread_cond_signal(&crowd->all_here);
+    while (!crowd->is_over)
+        pthread_cond_wait(&crowd->over, &crowd->lock);
+    pthread_mutex_unlock(&crowd->lock);
+    if (crowd->leave)
+        crowd->leave();
+    return NULL;
 }
 
-void bench_park(unsigned count, void (*enter)(void), void (*leave)(void))
+/* Two conditions: a thousand that wait must not wake each other up while they arrive. */
+void bench_gather(struct bench_crowd *crowd, unsigned count, void (*enter)(void),
+                  void (*leave)(void))
 {
-    parked.threads = calloc(count + 1, sizeof *parked.threads);
-    if (!parked.threads)
+    *crowd = (struct bench_crowd){.count = count, .enter = enter, .leave = leave};
+    pthread_mutex_init(&crowd->lock, NULL);
+    pthread_cond_init(&crowd->all_here, NULL);
+    pthread_cond_init(&crowd->over, NULL);
+    crowd->threads = calloc(count + 1, sizeof *crowd->threads);
+    if (!crowd->threads)
         abort();
-    parked.count = count;
-    parked.arrived = 0;
-    parked.is_over = false;
-    parked.enter = enter;
-    parked.leave = leave;
-    bench_start(parked.threads, count, park);
-    pthread_mutex_lock(&parked.lock);
-    while (parked.arrived < count)
-        pthread_cond_wait(&parked.all_here, &parked.lock);
-    pthread_mutex_unlock(&parked.lock);
+    for (unsigned i = 0; i < count; i++)
+        start(&crowd->threads[i], wait_with_the_others, crowd);
+    pthread_mutex_lock(&crowd->lock);
+    while (crowd->arrived < count)
+        pthread_cond_wait(&crowd->all_here, &crowd->lock);
+    pthread_mutex_unlock(&crowd->lock);
 }
 
-void bench_unpark(void)
+void bench_release(struct bench_crowd *crowd)
 {
-    pthread_mutex_lock(&parked.lock);
-    parked.is_over = true;
-    pthread_cond_broadcast(&parked.over);
-    pthread_mutex_unlock(&parked.lock);
-    bench_join(parked.threads, parked.count);
-    free(parked.threads);
+    pthread_mutex_lock(&crowd->lock);
+    crowd->is_over = true;
+    pthread_cond_broadcast(&crowd->over);
+    pthread_mutex_unlock(&crowd->lock);
+    bench_join(crowd->threads, crowd->count);
+    free(crowd->threads);
 }
