@@ -5,4 +5,7 @@
 void baseline_push(const char *label);
 void baseline_pop(void);
 
+/* A heartbeat: a line for the process and one for each thread in a scope, 8 at most. */
+void baseline_beat(void (*sink)(const char *line));
+
 #endif

@@ -143,5 +143,6 @@ int idle_bench(bool quick);
 int evidence_bench(bool quick);
 int peers_bench(bool quick);
 int sample_bench(bool quick);
+int block_bench(bool quick);
 
 #endif
