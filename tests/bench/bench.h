@@ -144,5 +144,6 @@ int evidence_bench(bool quick);
 int peers_bench(bool quick);
 int sample_bench(bool quick);
 int block_bench(bool quick);
+int scale_bench(bool quick);
 
 #endif

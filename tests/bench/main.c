@@ -40,7 +40,7 @@ static struct part parts[] = {
     {"stall", stall_bench, false}, {"beat", beat_bench, false},
     {"idle", idle_bench, false},   {"evidence", evidence_bench, false},
     {"peers", peers_bench, false}, {"sample", sample_bench, false},
-    {"block", block_bench, false},
+    {"block", block_bench, false}, {"scale", scale_bench, false},
 };
 #define PARTS (sizeof parts / sizeof parts[0])
 
