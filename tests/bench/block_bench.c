@@ -208,9 +208,10 @@ static void *beat_on_baseline(void *nothing)
 
 /* ---- the threads -------------------------------------------------------------------------- */
 
-/* Without a first push, which takes memory, and without the first touch of ours. */
 static struct latencies pusher_saw[PUSHERS], staller_pushed[STALLERS], staller_popped[STALLERS];
 
+/* The first push of a thread takes memory, and so does the first touch of ours:
+ * neither is part of what is measured. */
 static void *push_and_pop(void *number)
 {
     struct latencies *saw = &pusher_saw[(uintptr_t)number];

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -138,20 +139,56 @@ static void print_head(void)
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 
+/* CPU time that everybody used since the machine started, and what other machines
+ * took from this one, in seconds; 0 = this system does not say. */
+static double machine_cpu_s(void)
+{
+    double user, nice, system, idle, io, irq, soft, stolen, used = 0;
+    FILE *file = fopen("/proc/stat", "r");
+    if (file && fscanf(file, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle,
+                       &io, &irq, &soft, &stolen) == 8)
+        used = (user + nice + system + irq + soft + stolen) / (double)sysconf(_SC_CLK_TCK);
+    if (file)
+        fclose(file);
+    return used;
+}
+
+static double own_cpu_s(const struct rusage *usage)
+{
+    return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) +
+           (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
+}
+
+/* Lateness and the latency of the slowest are worth nothing beside others that run. */
+static void show_others(const struct part *part, double others_s, double seconds)
+{
+    char key[64];
+    double percent = 100 * others_s / seconds / bench_cpus();
+    printf("(%s: %.0f s; other programs used %.0f %% of the machine%s)\n", part->name, seconds,
+           percent, percent > 5 ? ": DISTURBED" : "");
+    snprintf(key, sizeof key, "%s.others", part->name);
+    bench_number(key, "percent", percent);
+}
+
 /* 0, or what went wrong, in words that were printed. */
 static int run_part(const struct part *part)
 {
     int status;
+    struct rusage usage;
+    double began = bench_now_ns(), used_before = machine_cpu_s();
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
         alarm(LONGEST_PART_S);
         exit(part->run(quick));
     }
-    if (child < 0 || waitpid(child, &status, 0) != child) {
+    if (child < 0 || wait4(child, &status, 0, &usage) != child) {
         perror("fork");
         return 1;
     }
+    if (used_before > 0)
+        show_others(part, machine_cpu_s() - used_before - own_cpu_s(&usage),
+                    (bench_now_ns() - began) / 1e9);
     if (WIFSIGNALED(status))
         printf("\nTHE PART %s WAS KILLED BY SIGNAL %d\n", part->name, WTERMSIG(status));
     else if (WEXITSTATUS(status) != 0)

@@ -38,6 +38,7 @@
 #define OPEN_THREADS 1000
 #define BUMPERS 64
 #define BEATS_A_ROUND 8
+#define PATIENCE_NS 10e9
 
 static unsigned rounds;
 static double round_ns;
@@ -81,13 +82,10 @@ static void take_line(void *data, enum monitor_level level, const char *line, si
 static bool wait_for_beats(unsigned count)
 {
     unsigned from = atomic_load(&beats_seen);
-    double began = bench_now_ns();
-    while (atomic_load(&beats_seen) - from < count)
-        if (bench_now_ns() - began > 10e9)
-            return false;
-        else
-            bench_sleep(MS);
-    return true;
+    double until = bench_now_ns() + PATIENCE_NS;
+    while (atomic_load(&beats_seen) - from < count && bench_now_ns() < until)
+        bench_sleep(MS);
+    return atomic_load(&beats_seen) - from >= count;
 }
 
 /* ---- threads at full speed ------------------------------------------------------------- */
