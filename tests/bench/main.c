@@ -164,7 +164,7 @@ static double own_cpu_s(const struct rusage *usage)
 static void show_others(const struct part *part, double others_s, double seconds)
 {
     char key[64];
-    double percent = 100 * others_s / seconds / bench_cpus();
+    double percent = others_s > 0 ? 100 * others_s / seconds / bench_cpus() : 0;
     printf("(%s: %.0f s; other programs used %.0f %% of the machine%s)\n", part->name, seconds,
            percent, percent > MOST_FOR_OTHERS ? ": DISTURBED" : "");
     snprintf(key, sizeof key, "%s.others", part->name);
