@@ -197,6 +197,14 @@ static uint64_t covering_progress(const struct hl_record *record, uint32_t index
     return HL_UNKNOWN;
 }
 
+/* This end tells of the recovery: the next push need not wake the monitor once more. */
+static void forget_report(struct hl_record *record)
+{
+    uint64_t epoch = hl_get(&record->reported);
+    if (epoch)
+        atomic_compare_exchange_strong(&record->reported, &epoch, 0);
+}
+
 /* A handler that came amid an end leaves the counting to it. */
 static void count_ends(struct hl_record *record)
 {
@@ -236,6 +244,8 @@ static COLD bool leave_end(struct hl_record *record, uint32_t index, uint64_t qu
     hl_release(&ended->scope, scope << 8 | (uint64_t)index << 1 | by_exit);
     count_ends(record);
     bool wakes = watch & 1;
+    if (wakes)
+        forget_report(record);
     atomic_compare_exchange_strong(&record->watch[index], &watch, 0);
     return wakes;
 }

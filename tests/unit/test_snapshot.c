@@ -303,6 +303,19 @@ Test(snapshot, of_many_ends_the_last_three_are_kept)
 
 /* ---- signs of life --------------------------------------------------------------------- */
 
+Test(snapshot, the_push_after_that_does_not_wake_it_again)
+{
+    scope_push("stalled");
+    watch(0, true);
+    hl_release(&self()->reported, 42);
+    uint64_t wakes = wakes_with_target();
+    scope_pop();
+    cr_expect_eq(scripted.wakes, wakes + 1);
+    scope_push("goes on");
+    cr_expect_eq(scripted.wakes, wakes + 1);
+    cr_expect_eq(hl_get(&self()->reported), 0);
+}
+
 Test(snapshot, the_first_push_after_a_report_leaves_a_sign_and_wakes_the_monitor)
 {
     scope_push("stalled");

@@ -52,7 +52,9 @@ Test(stall, it_is_on_time_at_any_interval_and_with_any_coarse_clock)
         const struct story_line *stall = story_find("STALL", 0);
         cr_expect_eq(story_count_with("STALL", "stuck"), 1 + story_count_with("STALL", "reminder"));
         cr_expect_gt(stall->at_ns, pushed + limit - (tick == 0), "case %zu: too early", i);
-        cr_expect_leq(stall->at_ns, pushed + limit + tick, "case %zu: too late", i);
+        /* The shortest limit may pass before the first look, which then takes another. */
+        uint64_t look = limit <= 10 * MS ? 10 * MS : 0;
+        cr_expect_leq(stall->at_ns, pushed + limit + tick + look, "case %zu: too late", i);
         story_expect_lacks(stall, "\"verdict\":null");
     }
 }
