@@ -184,7 +184,7 @@ MONITOR_API void monitor_progress_set(scope_progress progress, uint64_t current,
     MONITOR_GUARD_ = both.token;                                     \
     const scope_progress name __attribute__((unused)) = both.progress
 
-MONITOR_INLINE_ int monitor_scopes_are_off_(void)
+MONITOR_INLINE_ long monitor_scopes_are_off_(void)
 {
     return __builtin_expect(__atomic_load_n(&monitor_scopes_off, __ATOMIC_RELAXED), 0);
 }

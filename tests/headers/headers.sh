@@ -7,7 +7,7 @@ include=$1
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-warnings=(-Wall -Wextra -pedantic -Werror)
+warnings=(-Wall -Wextra -Wconversion -Wsign-conversion -pedantic -Werror)
 count=0 failed=0
 
 # report STATUS NAME: the compiler's words are in $work/words
