@@ -13,17 +13,16 @@
  * warm caches.
  */
 #include "bench.h"
+#include "monitor_thread.h"
 
 #include <heartline/monitor.h>
 #include <heartline/scope.h>
 
-#include <dirent.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define GOAL_THREADS 100
@@ -34,61 +33,6 @@ struct counts {
     double wake_ups, cpu_ns;
     unsigned beats;
 };
-
-/* ---- the monitor's thread, seen from outside ------------------------------------------ */
-
-static bool file_begins(const char *path, const char *text)
-{
-    char line[64] = "";
-    FILE *file = fopen(path, "r");
-    bool begins = file && fgets(line, sizeof line, file) && strncmp(line, text, strlen(text)) == 0;
-    if (file)
-        fclose(file);
-    return begins;
-}
-
-/* 0 = there is none, or this is not Linux. */
-static long find_monitor(void)
-{
-    char path[300];
-    long tid = 0;
-    struct dirent *entry;
-    DIR *folder = opendir("/proc/self/task");
-    while (folder && !tid && (entry = readdir(folder))) {
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
-        if (file_begins(path, "heartline\n"))
-            tid = atol(entry->d_name);
-    }
-    if (folder)
-        closedir(folder);
-    return tid;
-}
-
-static double voluntary_switches(long tid)
-{
-    static const char key[] = "voluntary_ctxt_switches:";
-    char path[64], line[128];
-    double switches = NAN;
-    snprintf(path, sizeof path, "/proc/self/task/%ld/status", tid);
-    FILE *file = fopen(path, "r");
-    while (file && fgets(line, sizeof line, file))
-        if (strncmp(line, key, strlen(key)) == 0)
-            switches = atof(line + strlen(key));
-    if (file)
-        fclose(file);
-    return switches;
-}
-
-/* Linux makes a clock of every thread: its number, inverted, above the bits that
- * say "of a thread" and "as scheduled" (pthread_getcpuclockid(3) does the same). */
-static double cpu_ns(long tid)
-{
-    struct timespec used;
-    clockid_t clock = (clockid_t)(~(unsigned)tid << 3 | 6);
-    if (clock_gettime(clock, &used) != 0)
-        return NAN;
-    return (double)used.tv_sec * 1e9 + (double)used.tv_nsec;
-}
 
 /* ---- the program that does nothing ------------------------------------------------------ */
 
@@ -130,7 +74,8 @@ static void count_beats(void *data, enum monitor_level level, const char *line, 
 
 static struct counts count_now(long tid)
 {
-    return (struct counts){voluntary_switches(tid), cpu_ns(tid), atomic_load(&beats)};
+    return (struct counts){monitor_thread_voluntary_switches(tid), monitor_thread_cpu_ns(tid),
+                           atomic_load(&beats)};
 }
 
 enum sight { SEEN, NO_BEATS, NOT_FOUND /* the thread */ };
@@ -144,7 +89,7 @@ static enum sight observe(double interval_ns, unsigned intervals, struct counts 
         bench_sleep(1 * MS);
     if (atomic_load(&beats) < 2)
         return NO_BEATS;
-    long tid = find_monitor();
+    long tid = monitor_thread_find();
     if (!tid)
         return NOT_FOUND;
     double from = atomic_load(&last_beat_at) + interval_ns / 8;
