@@ -145,5 +145,6 @@ int peers_bench(bool quick);
 int sample_bench(bool quick);
 int block_bench(bool quick);
 int scale_bench(bool quick);
+int cost_bench(bool quick);
 
 #endif

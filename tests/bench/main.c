@@ -1,7 +1,6 @@
 /* tests/bench/main.c - heartline-bench: where Heartline stands.
  *
- *     heartline-bench [--quick] [--json FILE] [scope] [off] [stall] [beat] [idle] [evidence]
- *                     [peers] [sample]
+ *     heartline-bench [--quick] [--json FILE] [PART...]
  *
  * Runs the parts that are named, else all, each in a child of its own, and
  * prints one report. --quick only shows that everything runs: its figures mean
@@ -43,6 +42,7 @@ static struct part parts[] = {
     {"idle", idle_bench, false},   {"evidence", evidence_bench, false},
     {"peers", peers_bench, false}, {"sample", sample_bench, false},
     {"block", block_bench, false}, {"scale", scale_bench, false},
+    {"cost", cost_bench, false},
 };
 #define PARTS (sizeof parts / sizeof parts[0])
 
