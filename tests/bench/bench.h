@@ -146,5 +146,6 @@ int sample_bench(bool quick);
 int block_bench(bool quick);
 int scale_bench(bool quick);
 int cost_bench(bool quick);
+int footprint_bench(bool quick);
 
 #endif

@@ -42,7 +42,7 @@ static struct part parts[] = {
     {"idle", idle_bench, false},   {"evidence", evidence_bench, false},
     {"peers", peers_bench, false}, {"sample", sample_bench, false},
     {"block", block_bench, false}, {"scale", scale_bench, false},
-    {"cost", cost_bench, false},
+    {"cost", cost_bench, false},   {"footprint", footprint_bench, false},
 };
 #define PARTS (sizeof parts / sizeof parts[0])
 
