@@ -9,23 +9,23 @@ static void init_reading(struct hl_thread_reading *reading)
     *reading = (struct hl_thread_reading){
         .list = {.element = sizeof(struct hl_plat_thread)},
         .marks = {.element = sizeof(struct hl_thread_mark)},
+    };
+}
+
+void hl_threads_init(struct hl_threads *threads)
+{
+    *threads = (struct hl_threads){
+        .use = {.element = sizeof(struct hl_thread_use)},
         .index = {.element = sizeof(uint32_t)},
     };
+    init_reading(&threads->then);
+    init_reading(&threads->now);
 }
 
 static void free_reading(struct hl_thread_reading *reading)
 {
     hl_array_free(&reading->list);
     hl_array_free(&reading->marks);
-    hl_array_free(&reading->index);
-}
-
-void hl_threads_init(struct hl_threads *threads)
-{
-    init_reading(&threads->then);
-    init_reading(&threads->now);
-    threads->use = (struct hl_array){.element = sizeof(struct hl_thread_use)};
-    threads->known = false;
 }
 
 void hl_threads_free(struct hl_threads *threads)
@@ -33,6 +33,7 @@ void hl_threads_free(struct hl_threads *threads)
     free_reading(&threads->then);
     free_reading(&threads->now);
     hl_array_free(&threads->use);
+    hl_array_free(&threads->index);
 }
 
 static struct hl_plat_thread *thread_at(const struct hl_thread_reading *reading, size_t position)
@@ -41,35 +42,41 @@ static struct hl_plat_thread *thread_at(const struct hl_thread_reading *reading,
 }
 
 /* The slot that holds the tid, or the empty one where it would be. */
-static uint32_t *slot_of(const struct hl_thread_reading *reading, uint64_t tid)
+static uint32_t *slot_of(const struct hl_threads *threads, const struct hl_thread_reading *reading,
+                         uint64_t tid)
 {
-    uint32_t *slots = reading->index.memory;
-    size_t slot = (size_t)((tid * 0x9e3779b97f4a7c15ull) >> 32) & (reading->slots - 1);
+    uint32_t *slots = threads->index.memory;
+    size_t slot = (size_t)((tid * 0x9e3779b97f4a7c15ull) >> 32) & (threads->slots - 1);
     while (slots[slot] && thread_at(reading, slots[slot] - 1)->tid != tid)
-        slot = (slot + 1) & (reading->slots - 1);
+        slot = (slot + 1) & (threads->slots - 1);
     return &slots[slot];
 }
 
-static const struct hl_plat_thread *find_thread(const struct hl_thread_reading *reading,
+static const struct hl_plat_thread *find_thread(const struct hl_threads *threads,
+                                                const struct hl_thread_reading *reading,
                                                 uint64_t tid)
 {
-    uint32_t position = reading->slots ? *slot_of(reading, tid) : 0;
+    uint32_t position = threads->indexed == reading ? *slot_of(threads, reading, tid) : 0;
     return position ? thread_at(reading, position - 1) : NULL;
 }
 
-static void build_index(struct hl_thread_reading *reading)
+static void build_index(struct hl_threads *threads, struct hl_thread_reading *reading)
 {
+    if (threads->indexed == reading)
+        return;
     size_t slots = 64;
     while (slots < reading->count * 2)
         slots *= 2;
-    reading->slots = hl_array_reserve(&reading->index, slots) ? slots : 0;
-    if (!reading->slots) {
+    if (!hl_array_reserve(&threads->index, slots)) {
+        threads->indexed = NULL;
         reading->complete = false;
         return;
     }
-    memset(reading->index.memory, 0, slots * sizeof(uint32_t));
+    threads->indexed = reading;
+    threads->slots = slots;
+    memset(threads->index.memory, 0, slots * sizeof(uint32_t));
     for (size_t i = 0; i < reading->count; i++)
-        *slot_of(reading, thread_at(reading, i)->tid) = (uint32_t)i + 1;
+        *slot_of(threads, reading, thread_at(reading, i)->tid) = (uint32_t)i + 1;
 }
 
 /* Again with more room while there are more threads than fit. */
@@ -125,20 +132,47 @@ static void make_room(struct hl_array *array, struct hl_thread_reading *reading)
     reading->complete = false;
 }
 
+/* The same threads as then, in the same places. */
+static bool read_again(struct hl_threads *threads, struct hl_plat *plat)
+{
+    const struct hl_thread_reading *then = &threads->then;
+    struct hl_thread_reading *now = &threads->now;
+    if (!then->complete || then->count == 0 || !hl_array_reserve(&now->list, then->count))
+        return false;
+    memcpy(now->list.memory, then->list.memory, then->count * sizeof(struct hl_plat_thread));
+    if (!hl_plat_threads_again(plat, now->list.memory, then->count))
+        return false;
+    now->count = then->count;
+    now->complete = true;
+    return true;
+}
+
+static void compare(struct hl_threads *threads, size_t i, const struct hl_plat_thread *before,
+                    uint64_t now_ns)
+{
+    const struct hl_thread_reading *then = &threads->then;
+    const struct hl_plat_thread *now = thread_at(&threads->now, i);
+    *hl_threads_at(threads, i) =
+        (struct hl_thread_use){.tid = now->tid, .used_ns = used_since(then, before, now)};
+    *mark_at(&threads->now, i) = mark_of(then, before, now, now_ns);
+}
+
 void hl_threads_sample(struct hl_threads *threads, struct hl_plat *plat, uint64_t now_ns)
 {
-    struct hl_thread_reading *then = &threads->then, *reading = &threads->now;
-    threads->known = read_list(reading, plat);
-    make_room(&threads->use, reading);
-    make_room(&reading->marks, reading);
-    build_index(reading);
-    for (size_t i = 0; i < reading->count; i++) {
-        const struct hl_plat_thread *now = thread_at(reading, i);
-        const struct hl_plat_thread *before = find_thread(then, now->tid);
-        *hl_threads_at(threads, i) =
-            (struct hl_thread_use){.tid = now->tid, .used_ns = used_since(then, before, now)};
-        *mark_at(reading, i) = mark_of(then, before, now, now_ns);
-    }
+    struct hl_thread_reading *then = &threads->then, *now = &threads->now;
+    bool is_same_list = read_again(threads, plat);
+    threads->known = is_same_list || read_list(now, plat);
+    make_room(&threads->use, now);
+    make_room(&now->marks, now);
+    build_index(threads, then);
+    for (size_t i = 0; i < now->count; i++)
+        compare(threads, i,
+                is_same_list ? thread_at(then, i)
+                             : find_thread(threads, then, thread_at(now, i)->tid),
+                now_ns);
+    if (is_same_list && threads->indexed == then && now->count == then->count)
+        threads->indexed = now;
+    build_index(threads, now);
 }
 
 void hl_threads_keep(struct hl_threads *threads)
@@ -147,7 +181,7 @@ void hl_threads_keep(struct hl_threads *threads)
     threads->then = threads->now;
     threads->now = old;
     threads->now.count = 0;
-    threads->now.slots = 0;
+    threads->indexed = threads->indexed == &threads->now ? &threads->then : NULL;
 }
 
 bool hl_threads_are_complete(const struct hl_threads *threads)
@@ -172,6 +206,6 @@ struct hl_thread_mark *hl_threads_mark(const struct hl_threads *threads, size_t 
 
 struct hl_thread_use *hl_threads_find(const struct hl_threads *threads, uint64_t tid)
 {
-    const struct hl_plat_thread *now = find_thread(&threads->now, tid);
+    const struct hl_plat_thread *now = find_thread(threads, &threads->now, tid);
     return now ? hl_threads_at(threads, (size_t)(now - thread_at(&threads->now, 0))) : NULL;
 }

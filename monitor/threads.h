@@ -2,8 +2,9 @@
  *
  * Two readings of the platform's thread list, joined by tid. A thread that
  * began in between shows all it has used; one whose time ran backwards is a new
- * one with an old tid. What an incomplete baseline does not tell is unknown. Of
- * the monitor thread alone.
+ * one with an old tid. What an incomplete baseline does not tell is unknown. As a
+ * rule no thread has begun or ended: then there is nothing to join. Of the monitor
+ * thread alone.
  */
 #ifndef HL_THREADS_H
 #define HL_THREADS_H
@@ -29,15 +30,16 @@ struct hl_thread_reading {
     struct hl_array list;  /* struct hl_plat_thread */
     struct hl_array marks; /* struct hl_thread_mark, beside list */
     size_t count;
-    bool complete;         /* no thread is missing: one that is not found was not there */
-    struct hl_array index; /* uint32_t: hash of tid -> position + 1; a power of two */
-    size_t slots;
+    bool complete; /* no thread is missing: one that is not found was not there */
 };
 
 struct hl_threads {
     struct hl_thread_reading then, now;
-    struct hl_array use; /* struct hl_thread_use, beside now.list */
-    bool known;          /* the list could be had */
+    struct hl_array use;   /* struct hl_thread_use, beside now.list */
+    struct hl_array index; /* uint32_t: hash of tid -> position + 1; a power of two */
+    size_t slots;
+    const struct hl_thread_reading *indexed; /* whose positions these are; NULL = nobody's */
+    bool known;                              /* the list could be had */
 };
 
 void hl_threads_init(struct hl_threads *threads);

@@ -207,6 +207,11 @@ struct hl_plat_thread {
 bool hl_plat_threads(struct hl_plat *plat, struct hl_plat_thread *threads, size_t capacity,
                      size_t *total);
 
+/* Reads the CPU times of a list anew that was whole when it was read. false: it is
+ * not what there is any more, or that cannot be told; its times are worth nothing
+ * then. Cost on Linux: a third of reading the list. */
+bool hl_plat_threads_again(struct hl_plat *plat, struct hl_plat_thread *threads, size_t count);
+
 /* The CPU time of one thread. false: gone, or unknown. */
 bool hl_plat_thread_cpu(struct hl_plat *plat, uint64_t tid, uint64_t *cpu_ns);
 

@@ -63,6 +63,14 @@ bool hl_plat_threads(struct hl_plat *plat, struct hl_plat_thread *threads, size_
     return false;
 }
 
+bool hl_plat_threads_again(struct hl_plat *plat, struct hl_plat_thread *threads, size_t count)
+{
+    (void)plat;
+    (void)threads;
+    (void)count;
+    return false;
+}
+
 bool hl_plat_thread_cpu(struct hl_plat *plat, uint64_t tid, uint64_t *cpu_ns)
 {
     (void)plat;

@@ -543,6 +543,7 @@ bool hl_plat_threads(struct hl_plat *plat, struct hl_plat_thread *list, size_t c
     (void)plat;
     if (scripted.list_hook != NULL)
         scripted.list_hook();
+    scripted.lists++;
     if (is_missing(HL_PLAT_THREAD_LIST)) {
         *total = 0;
         return false;
@@ -557,6 +558,22 @@ bool hl_plat_threads(struct hl_plat *plat, struct hl_plat_thread *list, size_t c
     *total = scripted.list_total != 0 ? scripted.list_total : thread_count;
     pthread_mutex_unlock(&lock);
     return true;
+}
+
+/* With a list that is scripted beyond its threads, it is the list that is asked for. */
+bool hl_plat_threads_again(struct hl_plat *plat, struct hl_plat_thread *list, size_t count)
+{
+    (void)plat;
+    bool is_special = scripted.list_hook != NULL || scripted.list_total != 0 ||
+                      is_missing(HL_PLAT_THREAD_LIST) || is_missing(HL_PLAT_THREAD_CPU);
+    pthread_mutex_lock(&lock);
+    bool is_all = !is_special && count == thread_count;
+    for (size_t i = 0; is_all && i < count; i++) {
+        is_all = list[i].tid == threads[i].tid && !threads[i].cpu_unknown;
+        list[i].cpu_ns = threads[i].cpu_ns;
+    }
+    pthread_mutex_unlock(&lock);
+    return is_all;
 }
 
 /* A copy of the thread; false: gone, or `key` is missing altogether. */

@@ -94,6 +94,7 @@ struct scripted {
     const char *missing[HL_PLAT_KEYS];
     uint64_t throttled_ns;   /* cumulative; there is none without limits.quota_milli */
     void (*list_hook)(void); /* runs at the start of hl_plat_threads, without the lock */
+    unsigned lists;          /* calls of hl_plat_threads */
     size_t list_total;       /* not 0: what hl_plat_threads claims, whatever there is */
 
     /* this process and thread */

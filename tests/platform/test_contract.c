@@ -341,6 +341,8 @@ Test(rules, no_function_changes_errno)
     KEEPS_ERRNO(hl_plat_process(plat, ~0u, &process));
     KEEPS_ERRNO(hl_plat_limits(plat, &limits));
     KEEPS_ERRNO(hl_plat_threads(plat, threads, 4, &total));
+    KEEPS_ERRNO(hl_plat_threads_again(plat, threads, 0));
+    KEEPS_ERRNO(hl_plat_threads_again(plat, threads, total < 4 ? total : 4));
     KEEPS_ERRNO(hl_plat_thread_cpu(plat, self, &cpu_ns));
     KEEPS_ERRNO(hl_plat_thread_name(plat, self, name));
     KEEPS_ERRNO(hl_plat_thread_state(plat, self, &state));

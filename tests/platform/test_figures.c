@@ -501,6 +501,42 @@ Test(threads, who_burns_a_core_is_seen)
     end_work(&sleeper);
 }
 
+static bool again(struct hl_plat *plat, struct hl_plat_thread *threads, size_t count)
+{
+    for (int i = 0; i < 1000; i++, nap(MS)) /* the kernel counts one that ended a little longer */
+        if (hl_plat_threads_again(plat, threads, count))
+            return true;
+    return false;
+}
+
+Test(threads, a_list_that_still_holds_is_read_anew_without_listing)
+{
+    ONLY_ON_LINUX("others have to list");
+    struct hl_plat *plat = hl_plat_open();
+    struct worker spinner = {.spins = true}, one = {0}, other = {0};
+    struct hl_plat_thread threads[100], then[100];
+    size_t total;
+
+    begin_work(&spinner);
+    begin_work(&one);
+    cr_assert(hl_plat_threads(plat, threads, 100, &total));
+    memcpy(then, threads, sizeof then);
+    nap(100 * MS);
+    cr_assert(again(plat, threads, total));
+    for (size_t i = 0; i < total; i++)
+        cr_assert_eq(threads[i].tid, then[i].tid);
+    cr_assert_gt(find(threads, total, spinner.tid)->cpu_ns, find(then, total, spinner.tid)->cpu_ns);
+    cr_assert_not(hl_plat_threads_again(plat, threads, total - 1), "not all of them");
+
+    begin_work(&other);
+    cr_assert_not(hl_plat_threads_again(plat, threads, total), "one has begun");
+    end_work(&one);
+    for (int i = 0; i < 100; i++, nap(MS))
+        cr_assert_not(hl_plat_threads_again(plat, threads, total), "one has ended, too");
+    end_work(&spinner);
+    end_work(&other);
+}
+
 Test(threads, one_that_is_gone_is_a_normal_answer)
 {
     struct hl_plat *plat = hl_plat_open();

@@ -119,6 +119,51 @@ Test(threads, without_a_baseline_nothing_is_known_of_the_window)
     cr_expect_eq(used(10), 4);
 }
 
+Test(threads, while_none_begins_and_none_ends_the_list_is_read_once)
+{
+    for (uint64_t tid = 1; tid <= 3; tid++)
+        scripted_thread(tid)->busy_milli = 100 * tid;
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    for (int i = 0; i < 5; i++) {
+        sample_after(10 * SCRIPTED_S);
+        cr_expect_eq(used(1), 1 * SCRIPTED_S);
+        cr_expect_eq(used(3), 3 * SCRIPTED_S);
+        cr_expect(hl_threads_are_complete(&threads));
+        cr_expect_null(hl_threads_find(&threads, 4));
+    }
+    cr_expect_eq(scripted.lists, 1);
+    scripted_thread(4)->cpu_ns = 7;
+    scripted_thread_gone(1);
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(scripted.lists, 2);
+    cr_expect_eq(used(2), 2 * SCRIPTED_S);
+    cr_expect_eq(used(4), 7);
+    cr_expect_null(hl_threads_find(&threads, 1));
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(scripted.lists, 2);
+}
+
+/* An extra heartbeat keeps nothing: the next one goes by the older list again. */
+Test(threads, a_list_that_was_not_kept_changes_nothing)
+{
+    for (uint64_t tid = 1; tid <= 3; tid++)
+        scripted_thread(tid)->busy_milli = 1000;
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    hl_threads_keep(&threads);
+    scripted_thread_gone(2);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    scripted_thread(4);
+    scripted_advance(1 * SCRIPTED_S);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    cr_expect_eq(used(1), 1 * SCRIPTED_S);
+    cr_expect_eq(used(3), 1 * SCRIPTED_S);
+    cr_expect_eq(used(4), 0);
+    cr_expect_null(hl_threads_find(&threads, 2));
+    sample_after(2 * SCRIPTED_S);
+    cr_expect_eq(used(3), 2 * SCRIPTED_S);
+    cr_expect_eq(used(4), 0);
+}
+
 Test(threads, thousands_are_found_again)
 {
     for (uint64_t tid = 1; tid <= 10000; tid++)
