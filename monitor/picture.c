@@ -22,17 +22,32 @@ void hl_picture_begin(struct hl_picture *picture, size_t cap)
     picture->active = false;
 }
 
+static const struct hl_scope *innermost_of(const struct hl_stack *stack)
+{
+    return stack->count ? &stack->scopes[stack->count - 1] : NULL;
+}
+
 static uint64_t last_sign(const struct hl_stack *stack, const struct hl_progress *progress)
 {
     uint64_t sign = stack->popped_ns;
     if (stack->count == 0)
         return sign;
-    const struct hl_scope *innermost = &stack->scopes[stack->count - 1];
-    if (innermost->pushed_ns > sign)
-        sign = innermost->pushed_ns;
+    if (innermost_of(stack)->pushed_ns > sign)
+        sign = innermost_of(stack)->pushed_ns;
     const struct hl_progress_watch *counter =
         hl_progress_covering(progress, stack, stack->count - 1, false);
     return counter && counter->moved_ns > sign ? counter->moved_ns : sign;
+}
+
+static bool is_waiting(const struct hl_stack *stack)
+{
+    return stack->whole && stack->count > 0 && innermost_of(stack)->waiting;
+}
+
+static uint64_t time_in_innermost(const struct hl_stack *stack, const struct hl_picture_time *time)
+{
+    const struct hl_scope *innermost = innermost_of(stack);
+    return innermost ? hl_clock_age(time->clock, innermost->pushed_ns, time->now_ns) : 0;
 }
 
 static void describe(struct hl_phase_event *phase, const struct hl_picture_time *time,
@@ -41,16 +56,14 @@ static void describe(struct hl_phase_event *phase, const struct hl_picture_time 
     *phase = (struct hl_phase_event){
         .thread = {.tid = stack->tid},
         .depth = stack->depth,
+        .in_ns = time_in_innermost(stack, time),
+        .waiting = is_waiting(stack),
         .churning = !stack->whole,
         .cpu_milli = HL_UNKNOWN,
         .updated_ns = hl_clock_age(time->clock, last_sign(stack, time->progress), time->now_ns),
     };
-    if (stack->count > 0) {
-        const struct hl_scope *innermost = &stack->scopes[stack->count - 1];
-        memcpy(phase->innermost, innermost->label, sizeof phase->innermost);
-        phase->waiting = innermost->waiting && stack->whole;
-        phase->in_ns = hl_clock_age(time->clock, innermost->pushed_ns, time->now_ns);
-    }
+    if (stack->count > 0)
+        memcpy(phase->innermost, innermost_of(stack)->label, sizeof phase->innermost);
     hl_progress_view(time->progress, stack, stack->count ? stack->count - 1 : 0, time->clock,
                      time->now_ns, &phase->progress);
 }
@@ -82,27 +95,32 @@ static struct hl_picture_row *place_for(struct hl_picture *picture, uint64_t in_
     return youngest && youngest->phase.in_ns < in_ns ? youngest : NULL;
 }
 
-static void add_row(struct hl_picture *picture, const struct hl_phase_event *phase, bool always)
+static struct hl_picture_row *place(struct hl_picture *picture, uint64_t in_ns, bool always)
 {
     bool keep_all = always || picture->cap > SEARCHED_CAP;
-    struct hl_picture_row *row = keep_all ? next_place(picture) : place_for(picture, phase->in_ns);
-    if (row)
-        *row = (struct hl_picture_row){.phase = *phase, .always = always};
+    return keep_all ? next_place(picture) : place_for(picture, in_ns);
 }
 
+/* Of ten thousand threads few are shown: only those are described. */
 void hl_picture_add(struct hl_picture *picture, const struct hl_picture_time *time,
                     const struct hl_stack *stack, bool always)
 {
+    uint64_t in_ns = time_in_innermost(stack, time);
+    bool is_work = stack->whole && !is_waiting(stack);
+    bool is_headline = is_work && (!picture->active || in_ns > picture->headline.in_ns);
+    picture->instrumented++;
+    picture->waiting += is_waiting(stack);
+    struct hl_picture_row *row = place(picture, in_ns, always);
+    if (!is_headline && !row)
+        return;
     struct hl_phase_event phase;
     describe(&phase, time, stack);
-    picture->instrumented++;
-    picture->waiting += phase.waiting;
-    bool is_work = !phase.waiting && !phase.churning;
-    if (is_work && (!picture->active || phase.in_ns > picture->headline.in_ns)) {
+    if (row)
+        *row = (struct hl_picture_row){.phase = phase, .always = always};
+    if (is_headline) {
         picture->active = true;
         picture->headline = phase;
     }
-    add_row(picture, &phase, always);
 }
 
 /* Heap sort: in place, and the library's qsort may allocate. */

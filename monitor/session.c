@@ -82,6 +82,7 @@ static void prepare(struct hl_session *session)
         .merged_recovered = hl_say_merged_recovered,
     };
     session->pid = hl_plat_process_id();
+    session->main_tid = hl_plat_main_thread_id();
     hl_plat_time_scopes_precisely(options->clock == MONITOR_CLOCK_PRECISE);
     hl_clock_reset(&session->clock);
     hl_progress_init(&session->progress);
@@ -183,31 +184,40 @@ void hl_session_abandon(struct hl_session *session)
 
 /* ---- collect ---------------------------------------------------------------------------- */
 
+/* The list counts only when it is whole and shows ourselves: a foreign /proc
+ * numbers threads differently. */
 static void collect(struct hl_session *session, uint64_t now)
 {
     hl_plat_process(session->plat, every_figure, &session->process);
     hl_threads_sample(&session->threads, session->plat, now);
+    session->list_is_proof = hl_threads_are_complete(&session->threads) &&
+                             hl_threads_find(&session->threads, session->tid) != NULL;
     if (now - session->limits_read_ns >= LIMITS_AGE) {
         hl_plat_limits(session->plat, &session->limits);
         session->limits_read_ns = now;
     }
 }
 
-/* A thread that ended without its destructors (raw clone, a last destructor that
- * pushed) is missing from the list, twice in a row to be sure. The list counts
- * only when it shows ourselves: a foreign /proc numbers threads differently. */
-static void reclaim_if_gone(struct hl_session *session, struct hl_record *record, uint32_t index,
-                            uint64_t tid)
+/* NULL: there is no memory, or nobody was ever missing. */
+static struct missing *missing_at(struct hl_session *session, uint32_t index, bool is_listed)
 {
-    if (!hl_threads_are_complete(&session->threads) ||
-        !hl_threads_find(&session->threads, session->tid) ||
-        !hl_array_reserve(&session->missing, (size_t)index + 1))
+    struct hl_array *missing = &session->missing;
+    if (index >= missing->capacity && (is_listed || !hl_array_reserve(missing, (size_t)index + 1)))
+        return NULL;
+    return (struct missing *)missing->memory + index;
+}
+
+/* A thread that ended without its destructors (raw clone, a last destructor that
+ * pushed) is missing from the list, twice in a row to be sure. */
+static void reclaim_if_gone(struct hl_session *session, struct hl_record *record, uint32_t index,
+                            uint64_t tid, bool is_listed)
+{
+    if (!session->list_is_proof)
         return;
-    struct missing *missing = (struct missing *)session->missing.memory + index;
-    bool is_listed = hl_threads_find(&session->threads, tid) != NULL;
-    if (missing->tid != tid || is_listed)
+    struct missing *missing = missing_at(session, index, is_listed);
+    if (missing && (is_listed || missing->tid != tid))
         *missing = (struct missing){.tid = tid};
-    if (is_listed || ++missing->times < MISSES_UNTIL_GONE)
+    if (!missing || is_listed || ++missing->times < MISSES_UNTIL_GONE)
         return;
     missing->times = 0;
     if (hl_get(&record->tid) != tid)
@@ -218,15 +228,11 @@ static void reclaim_if_gone(struct hl_session *session, struct hl_record *record
 
 static bool is_always_shown(const struct hl_session *session, const struct hl_stack *stack)
 {
-    return stack->tid == hl_plat_main_thread_id() ||
-           hl_stalls_is_stalled(&session->stalls, stack->record);
+    return stack->tid == session->main_tid || hl_stalls_is_stalled(&session->stalls, stack->record);
 }
 
 static void add_to_picture(struct hl_session *session, const struct hl_stack *stack, uint64_t now)
 {
-    struct hl_thread_use *use = hl_threads_find(&session->threads, stack->tid);
-    if (use)
-        use->instrumented = true;
     const struct hl_picture_time time = {&session->clock, &session->progress, now};
     hl_picture_add(&session->picture, &time, stack, is_always_shown(session, stack));
 }
@@ -249,9 +255,12 @@ static void look_at_record(struct hl_session *session, uint32_t index, enum look
     if (kind == LOOK_AND_BEAT)
         hl_progress_sample(&session->progress, index,
                            hl_clock_age(&session->clock, session->started_ns, now));
+    struct hl_thread_use *use = hl_threads_find(&session->threads, stack->tid);
+    if (use)
+        use->instrumented = stack->depth > 0;
     if (stack->depth > 0)
         add_to_picture(session, stack, now);
-    reclaim_if_gone(session, record, index, stack->tid);
+    reclaim_if_gone(session, record, index, stack->tid, use != NULL);
 }
 
 static void look_at_all(struct hl_session *session, enum look kind, uint64_t now)

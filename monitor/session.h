@@ -28,7 +28,7 @@ struct hl_session {
     const char *signal_note;         /* NULL, or why the signal was not taken */
     struct hl_plat *plat;
     struct hl_sink sink;
-    uint64_t pid, tid;
+    uint64_t pid, tid, main_tid;
 
     /* Asked for from other threads. */
     _Atomic bool stop_requested;
@@ -44,6 +44,7 @@ struct hl_session {
     struct hl_picture picture;
     struct hl_array busy;    /* struct hl_busy_event */
     struct hl_array missing; /* by record: a thread that the list does not show */
+    bool list_is_proof;      /* who is not in the list of threads has ended */
 
     uint64_t started_ns;
     uint64_t cpu_at_start_ns;

@@ -9,13 +9,13 @@
 /* One look at a thread. */
 struct hl_evidence {
     bool known;
+    char state; /* 0 = unknown */
     uint64_t at_ns;
     uint64_t on_core_ns;   /* cumulative; HL_UNKNOWN */
     uint64_t run_delay_ns; /* runnable without a core, cumulative; HL_UNKNOWN */
     uint64_t switches;     /* times it got onto a core, cumulative; HL_UNKNOWN */
     uint64_t sleeps;       /* times it gave one up to wait; HL_UNKNOWN, also while it sleeps */
     uint64_t throttled_ns; /* all threads together, by a CPU quota, cumulative; HL_UNKNOWN = none */
-    char state;            /* 0 = unknown */
 };
 
 /* The shares between the two looks, which lie `observed_ns` of active time apart,
