@@ -14,6 +14,7 @@
 #define LIMITS_AGE (60 * SECOND) /* cores and memory limit are read again after this */
 #define LOOKS_PER_LIMIT 4
 #define MISSES_UNTIL_GONE 2
+#define FETCHED_AHEAD 4 /* records */
 
 struct missing {
     uint64_t tid;
@@ -267,8 +268,11 @@ static void look_at_all(struct hl_session *session, enum look kind, uint64_t now
 {
     hl_inquiry_begin(&session->inquiry, now);
     hl_stalls_begin(&session->stalls, now);
-    for (uint32_t i = 0, count = hl_registry_count(); i < count; i++)
+    for (uint32_t i = 0, count = hl_registry_count(); i < count; i++) {
+        if (count - i > FETCHED_AHEAD)
+            hl_snapshot_fetch(hl_registry_record(i + FETCHED_AHEAD));
         look_at_record(session, i, kind, now);
+    }
     hl_stalls_end(&session->stalls);
     if (session->stalls.armed)
         hl_plat_barrier();

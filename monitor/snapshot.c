@@ -99,6 +99,13 @@ bool hl_snapshot(const struct hl_record *record, uint32_t index, struct hl_stack
     return hl_acquire(&record->tid) == stack->tid;
 }
 
+void hl_snapshot_fetch(const struct hl_record *record)
+{
+    const char *first = (const char *)record, *last = (const char *)&record->frames[1];
+    for (; first < last; first += 64)
+        __builtin_prefetch(first);
+}
+
 static void read_end(const struct hl_ended *ended, struct hl_end *end)
 {
     uint64_t scope = hl_acquire(&ended->scope);

@@ -33,6 +33,11 @@ struct hl_stack {
 /* false: the record is free. Bounded; never waits for the thread. */
 bool hl_snapshot(const struct hl_record *record, uint32_t index, struct hl_stack *stack);
 
+/* Asks for the memory that a snapshot of a shallow stack will read, and does not
+ * wait for it. Ten thousand records lie in as many pages, and none is in a cache
+ * when a heartbeat comes. */
+void hl_snapshot_fetch(const struct hl_record *record);
+
 /* An end that was left for a watched scope. Reads entries from *seen on and
  * moves it; entries that were overwritten meanwhile are passed over. */
 struct hl_end {
