@@ -7,6 +7,8 @@
 
 #define MILLISECOND 1000000ull
 
+_Static_assert(HL_NAME_BYTES == HL_PLAT_NAME_BYTES, "event.h knows no platform");
+
 /* The kernel counts pages in batches per processor and sums up what has been
  * handed in: its peak can come out lower than before, or than the present. */
 static uint64_t highest_rss(struct hl_session *session, const struct hl_plat_process *process)
@@ -386,19 +388,12 @@ static uint64_t thread_cores(const struct hl_session *session, uint64_t tid, uin
     return use ? hl_rate_cores_milli(use->used_ns, window_ns) : HL_UNKNOWN;
 }
 
-static char thread_state(struct hl_session *session, uint64_t tid)
-{
-    struct hl_plat_thread_state state;
-    return hl_plat_thread_state(session->plat, tid, &state) ? state.state : 0;
-}
-
 void hl_say_phases(struct hl_session *session, uint64_t window_ns)
 {
     for (size_t i = 0; i < session->picture.count; i++) {
         struct hl_phase_event *phase = &hl_picture_row(&session->picture, i)->phase;
-        hl_say_thread(session, phase->thread.tid, &phase->thread);
+        hl_plat_thread_glance(session->plat, phase->thread.tid, phase->thread.name, &phase->state);
         phase->cpu_milli = thread_cores(session, phase->thread.tid, window_ns);
-        phase->state = thread_state(session, phase->thread.tid);
         say_what_threads_hide(session, phase->cpu_milli == HL_UNKNOWN, !phase->state);
         struct hl_line_head head = head_of(session);
         hl_report_phase(&session->line, &head, phase);
@@ -419,8 +414,8 @@ void hl_say_busy(struct hl_session *session, uint64_t window_ns)
     struct hl_busy_event *busy = session->busy.memory;
     size_t count = hl_picture_busiest(&session->threads, window_ns, busy, cap);
     for (size_t i = 0; i < count; i++) {
-        hl_say_thread(session, busy[i].thread.tid, &busy[i].thread);
-        busy[i].state = thread_state(session, busy[i].thread.tid);
+        hl_plat_thread_glance(session->plat, busy[i].thread.tid, busy[i].thread.name,
+                              &busy[i].state);
         struct hl_line_head head = head_of(session);
         hl_report_busy(&session->line, &head, &busy[i]);
         write_line(session, MONITOR_INFO);

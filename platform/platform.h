@@ -219,6 +219,11 @@ bool hl_plat_thread_cpu(struct hl_plat *plat, uint64_t tid, uint64_t *cpu_ns);
 /* The thread's own name, any bytes but NUL, terminated; "" = unnamed. false: gone or unknown. */
 bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES]);
 
+/* Its name, "" = unnamed or unknown, and the scheduler's letter, 0 = unknown, as a line
+ * shows them. Cheaper than to ask for each. */
+void hl_plat_thread_glance(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES],
+                           char *state);
+
 struct hl_plat_thread_state {
     char state; /* scheduler's letter: R S D T t Z X I; 0 = unknown */
     bool start_known;

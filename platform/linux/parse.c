@@ -227,20 +227,37 @@ static bool is_letter(char byte)
     return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
 }
 
+/* "12 (name) S 1 ...": the name may contain ") (", so it ends at the last bracket: proc(5).
+ * What follows that; `text` when there is none. */
+static const char *after_name(const char *text, size_t size)
+{
+    const char *at = text + size;
+
+    while (at > text && at[-1] != ')')
+        at--;
+    return at;
+}
+
+/* A line feed and a backslash are escaped since Linux 4.18, all others are as they are. */
+bool hl_plat_parse_stat_name(const char *text, size_t size, struct hl_plat_piece *name)
+{
+    const char *end = after_name(text, size), *begin = memchr(text, '(', (size_t)(end - text));
+
+    if (!begin)
+        return false;
+    *name = (struct hl_plat_piece){begin + 1, (size_t)(end - begin) - 2};
+    return !memchr(name->text, '\\', name->size);
+}
+
 void hl_plat_parse_stat(const char *text, size_t size, char *state, uint64_t *start_ticks)
 {
     struct cursor cursor = over(text, size);
     struct hl_plat_piece field;
-    const char *at = cursor.end;
 
     *state = 0;
     *start_ticks = HL_PLAT_UNKNOWN;
-    /* "12 (name) S 1 ...": the name may contain ") (", so from its last bracket: proc(5). */
-    while (at > cursor.at && at[-1] != ')')
-        at--;
-    bool has_name = at > cursor.at;
-    cursor.at = at;
-    if (!has_name || !take_byte(&cursor, ' ') || !take_until(&cursor, ' ', &field) ||
+    cursor.at = after_name(text, size);
+    if (cursor.at == text || !take_byte(&cursor, ' ') || !take_until(&cursor, ' ', &field) ||
         field.size != 1 || !is_letter(field.text[0]))
         return;
     *state = field.text[0];

@@ -39,6 +39,8 @@ uint64_t hl_plat_parse_sleeps(const char *text, size_t size);
 
 /* /proc/PID/stat: the scheduler's letter (0 = unknown) and field 22 (HL_PLAT_UNKNOWN). */
 void hl_plat_parse_stat(const char *text, size_t size, char *state, uint64_t *start_ticks);
+/* The name in it; false: newer kernels write some of its bytes otherwise. */
+bool hl_plat_parse_stat_name(const char *text, size_t size, struct hl_plat_piece *name);
 
 struct hl_plat_schedstat {
     uint64_t on_core_ns, run_delay_ns, switches;

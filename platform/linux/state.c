@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 int hl_plat_thread_path(struct hl_plat *plat, uint64_t tid, const char *file,
@@ -66,6 +67,35 @@ bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_N
     name[size] = 0;
     errno = saved;
     return true;
+}
+
+static bool copy_name(const char *stat, size_t size, char name[HL_PLAT_NAME_BYTES])
+{
+    struct hl_plat_piece piece;
+
+    if (!hl_plat_parse_stat_name(stat, size, &piece) || piece.size >= HL_PLAT_NAME_BYTES)
+        return false;
+    memcpy(name, piece.text, piece.size);
+    name[piece.size] = 0;
+    return true;
+}
+
+void hl_plat_thread_glance(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES],
+                           char *state)
+{
+    char text[1024];
+    uint64_t start;
+    int saved = errno;
+    ssize_t size = hl_plat_read_of_thread(plat, tid, "stat", text, sizeof text);
+
+    name[0] = *state = 0;
+    if (size < 0)
+        hl_plat_miss_of_thread(plat, HL_PLAT_THREAD_STATE, size);
+    else
+        hl_plat_parse_stat(text, (size_t)size, state, &start);
+    if (size < 0 || !copy_name(text, (size_t)size, name))
+        (void)hl_plat_thread_name(plat, tid, name);
+    errno = saved;
 }
 
 /* Kernels that do not count write "0 0 0". A thread that never ran has this too,

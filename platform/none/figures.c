@@ -87,6 +87,14 @@ bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_N
     return false;
 }
 
+void hl_plat_thread_glance(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES],
+                           char *state)
+{
+    (void)plat;
+    (void)tid;
+    name[0] = *state = 0;
+}
+
 bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state)
 {
     (void)plat;

@@ -617,6 +617,15 @@ bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
     return true;
 }
 
+void hl_plat_thread_glance(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES],
+                           char *state)
+{
+    struct hl_plat_thread_state all;
+    if (!hl_plat_thread_name(plat, tid, name))
+        name[0] = 0;
+    *state = hl_plat_thread_state(plat, tid, &all) ? all.state : 0;
+}
+
 bool hl_plat_thread_sleeps(struct hl_plat *plat, uint64_t tid, uint64_t *sleeps)
 {
     (void)plat;

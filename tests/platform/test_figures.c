@@ -554,6 +554,10 @@ Test(threads, one_that_is_gone_is_a_normal_answer)
     cr_assert_not(hl_plat_thread_name(plat, worker.tid, name));
     cr_assert_str_eq(name, "");
     cr_assert_not(hl_plat_thread_state(plat, worker.tid, &state));
+    name[0] = state.state = 'x';
+    hl_plat_thread_glance(plat, worker.tid, name, &state.state);
+    cr_assert_str_eq(name, "");
+    cr_assert_eq(state.state, 0);
     if (is_linux()) {
         cr_assert_str_eq(hl_plat_why(plat, HL_PLAT_THREAD_NAME), "the thread has ended");
         cr_assert_str_eq(hl_plat_why(plat, HL_PLAT_THREAD_STATE), "the thread has ended");
@@ -580,10 +584,10 @@ Test(threads, impossible_numbers_are_gone_too)
 
 Test(threads, names_may_hold_anything)
 {
-    static const char *const names[] = {"worker", "a) (b",        "x\ny\n",         "\n",
-                                        "",       "\xff\x1b[31m", "123456789012345"};
+    static const char *const names[] = {"worker", "a) (b",        "x\ny\n",          "\n",
+                                        "",       "\xff\x1b[31m", "123456789012345", "a\\nb"};
     struct hl_plat *plat = hl_plat_open();
-    char name[HL_PLAT_NAME_BYTES];
+    char name[HL_PLAT_NAME_BYTES], glanced[HL_PLAT_NAME_BYTES], letter;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct worker worker = {.name = names[i]};
@@ -591,10 +595,13 @@ Test(threads, names_may_hold_anything)
         begin_work(&worker);
         bool known = hl_plat_thread_name(plat, worker.tid, name);
         bool has_state = hl_plat_thread_state(plat, worker.tid, &state);
+        hl_plat_thread_glance(plat, worker.tid, glanced, &letter);
         end_work(&worker);
         if (!known)
             cr_skip("this platform does not know names");
         cr_assert_str_eq(name, names[i]);
+        cr_assert_str_eq(glanced, names[i]);
+        cr_assert_neq(letter, 0);
         cr_assert(has_state && state.start_known && state.state != 0);
     }
 }

@@ -169,6 +169,39 @@ Test(parse_stat, a_name_may_hold_brackets_spaces_and_line_ends)
     cr_assert_eq(state, 'D');
 }
 
+static bool name_is(const char *stat, const char *expected)
+{
+    struct text text = exactly(stat, strlen(stat));
+    struct hl_plat_piece name;
+    bool is_so =
+        hl_plat_parse_stat_name(text.bytes, text.size, &name) && hl_plat_piece_is(name, expected);
+
+    free(text.bytes);
+    return is_so;
+}
+
+Test(parse_stat, the_name_is_what_lies_between_the_first_and_the_last_bracket)
+{
+    cr_expect(name_is("4711 (cat) R" BEFORE_START, "cat"));
+    cr_expect(name_is("1 (a) Z 9 9 (b) () T" BEFORE_START, "a) Z 9 9 (b) ("));
+    cr_expect(name_is("1 () R" BEFORE_START, ""));
+    cr_expect(name_is("1 ((()) R" BEFORE_START, "(()"));
+    cr_expect(name_is("1 (x)", "x"));
+}
+
+Test(parse_stat, a_name_that_may_be_written_otherwise_is_not_read_here)
+{
+    struct hl_plat_piece name;
+    static const char *const texts[] = {"1 (a\\nb) R 1", "1 (\\\\) R 1", "", "1", ")",
+                                        "1 x) R",        "1 (cat"};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct text text = exactly(texts[i], strlen(texts[i]));
+        cr_expect_not(hl_plat_parse_stat_name(text.bytes, text.size, &name), "%s", texts[i]);
+        free(text.bytes);
+    }
+}
+
 Test(parse_stat, missing_fields_are_unknown)
 {
     char state;
