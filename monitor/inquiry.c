@@ -11,7 +11,9 @@
 
 #define SETS 256
 #define WAYS 4
-#define IDLE_LOOKS 128    /* at one heartbeat: a thread and the one it may wait for count two */
+#define QUESTIONS 40      /* about threads outside any scope, at one heartbeat, */
+#define HEARTBEATS 32     /* or so many that each has its turn within these */
+#define LOOK_COST 4       /* a look into a thread is worth so many */
 #define FRESH 1000000ull  /* a look is not taken twice within this */
 #define AGAIN 10000000ull /* what may be a deadlock is looked at again */
 
@@ -163,13 +165,13 @@ static bool look_into(void *context, uint64_t tid, struct hl_link *link)
     return true;
 }
 
-static bool follow(struct hl_inquiry *inquiry, uint64_t tid, uint64_t idle_tid)
+static bool follow(struct hl_inquiry *inquiry, uint64_t tid)
 {
     struct hl_chain *chain = &inquiry->chain;
     if (!hl_chain_follow(chain, tid, look_into, inquiry))
         return false;
     if (chain->is_cycle)
-        hl_deadlocks_see(&inquiry->deadlocks, chain, idle_tid, inquiry->now_ns);
+        hl_deadlocks_see(&inquiry->deadlocks, chain, 0, inquiry->now_ns);
     return true;
 }
 
@@ -202,13 +204,14 @@ static enum hl_verdict judge_root(struct hl_inquiry *inquiry, const struct hl_li
     return view.verdict;
 }
 
-void hl_inquiry_suspect(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since_ns)
+bool hl_inquiry_suspect(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since_ns)
 {
-    if (!follow(inquiry, tid, 0))
-        return;
-    const struct hl_link *root = root_of(&inquiry->chain);
+    if (hl_plat_waits_for(inquiry->plat, tid) == 0)
+        return false;
+    const struct hl_link *root = follow(inquiry, tid) ? root_of(&inquiry->chain) : NULL;
     if (root)
         judge_root(inquiry, root, since_ns);
+    return true;
 }
 
 /* ---- explaining ------------------------------------------------------------------------- */
@@ -263,7 +266,7 @@ void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since
 {
     if (view->throttled_ns)
         view->quota_milli = inquiry->limits->quota_milli;
-    if (!follow(inquiry, tid, 0))
+    if (!follow(inquiry, tid))
         return;
     const struct hl_plat_look *look = &inquiry->chain.links[0].look;
     bool call_is_known = look->known & HL_KNOWN(HL_PLAT_SYSCALL);
@@ -279,29 +282,93 @@ void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since
 
 /* ---- threads outside any scope ---------------------------------------------------------- */
 
+/* The threads of a heartbeat, and for how long one of them must have been idle. */
+struct idlers {
+    struct hl_threads *threads;
+    uint64_t limit_ns;
+};
+
+static uint64_t idle_time(const struct hl_inquiry *inquiry, const struct hl_thread_mark *mark)
+{
+    return hl_clock_age(inquiry->clock, mark->idle_since_ns, inquiry->now_ns);
+}
+
+static bool is_idle(const struct hl_inquiry *inquiry, const struct idlers *idlers, uint64_t tid)
+{
+    const struct hl_thread_use *use = hl_threads_find(idlers->threads, tid);
+    if (!use || use->instrumented)
+        return false;
+    size_t position = (size_t)(use - hl_threads_at(idlers->threads, 0));
+    return idle_time(inquiry, hl_threads_mark(idlers->threads, position)) >= idlers->limit_ns;
+}
+
+/* Of the cycle that was found; 0 = none. Whoever waits for one of them leads there. */
+static uint64_t idle_member(const struct hl_inquiry *inquiry, const struct idlers *idlers)
+{
+    const struct hl_chain *chain = &inquiry->chain;
+    for (size_t i = chain->cycle_at; i < chain->count; i++)
+        if (is_idle(inquiry, idlers, chain->links[i].tid))
+            return chain->links[i].tid;
+    return 0;
+}
+
+/* Goes from each thread to the one that it seems to wait for, back to this one or not.
+ * true: it is in no cycle; *settled: nor will it be, before it runs. */
+static bool is_free(struct hl_inquiry *inquiry, uint64_t tid, bool *settled, size_t *questions)
+{
+    uint64_t next = tid;
+    for (size_t i = 0; i < HL_CHAIN_LINKS && next != HL_PLAT_SOMEBODY; i++) {
+        next = hl_plat_waits_for(inquiry->plat, next);
+        ++*questions;
+        *settled = i == 0 && next == 0;
+        if (next == 0 || next == tid)
+            return next == 0;
+    }
+    return false;
+}
+
+/* Most wait for work, the others for somebody who works: cheap questions are enough to
+ * tell. What may be a cycle is looked into. */
+static void look_into_idle(struct hl_inquiry *inquiry, const struct idlers *idlers, uint64_t tid,
+                           struct hl_thread_mark *mark, size_t *questions)
+{
+    struct hl_chain *chain = &inquiry->chain;
+    mark->looks++;
+    if (is_free(inquiry, tid, &mark->is_settled, questions) ||
+        !hl_chain_follow(chain, tid, look_into, inquiry))
+        return;
+    *questions += LOOK_COST * chain->count;
+    if (chain->is_cycle)
+        hl_deadlocks_see(&inquiry->deadlocks, chain, idle_member(inquiry, idlers), inquiry->now_ns);
+}
+
 /* Looked into at the limit, once more soon (what a thread that locks its own mutex
  * again waits for is certain only when it was seen in that wait before), then when
  * the idle time has doubled: somebody else may have closed a cycle meanwhile. */
 static bool is_due(const struct hl_thread_mark *mark, uint64_t idle_ns, uint64_t limit_ns)
 {
     unsigned doubled = mark->looks < 2 ? 0 : mark->looks - 1;
-    return doubled < 32 && idle_ns >> doubled >= limit_ns;
+    return !mark->is_settled && doubled < 32 && idle_ns >> doubled >= limit_ns;
+}
+
+/* Of ten thousand threads more than of ten, as the rest of a heartbeat costs more. */
+static size_t questions_allowed(size_t threads)
+{
+    return threads / HEARTBEATS < QUESTIONS ? QUESTIONS : threads / HEARTBEATS;
 }
 
 void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uint64_t self_tid,
                      uint64_t limit_ns)
 {
-    size_t count = hl_threads_count(threads), looks = 0;
-    for (size_t i = 0; i < count && looks < IDLE_LOOKS; i++) {
+    const struct idlers idlers = {threads, limit_ns};
+    size_t count = hl_threads_count(threads), questions = 0;
+    for (size_t i = 0; i < count && questions < questions_allowed(count); i++) {
         size_t position = inquiry->idle_next++ % count; /* everybody has a turn */
-        struct hl_thread_use *use = hl_threads_at(threads, position);
+        const struct hl_thread_use *use = hl_threads_at(threads, position);
         struct hl_thread_mark *mark = hl_threads_mark(threads, position);
-        uint64_t idle = hl_clock_age(inquiry->clock, mark->idle_since_ns, inquiry->now_ns);
-        if (use->instrumented || use->tid == self_tid || !is_due(mark, idle, limit_ns))
-            continue;
-        mark->looks++;
-        follow(inquiry, use->tid, use->tid);
-        looks += inquiry->chain.count + 1;
+        if (!use->instrumented && use->tid != self_tid &&
+            is_due(mark, idle_time(inquiry, mark), limit_ns))
+            look_into_idle(inquiry, &idlers, use->tid, mark, &questions);
     }
 }
 
@@ -324,7 +391,7 @@ static bool is_seen_now(const struct hl_inquiry *inquiry, const struct hl_cycle 
 static bool is_still_there(struct hl_inquiry *inquiry, const struct hl_cycle *cycle)
 {
     if (!is_seen_now(inquiry, cycle))
-        follow(inquiry, cycle->members[0].tid, 0);
+        follow(inquiry, cycle->members[0].tid);
     return is_seen_now(inquiry, cycle);
 }
 

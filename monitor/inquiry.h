@@ -45,16 +45,17 @@ void hl_inquiry_evidence(struct hl_inquiry *inquiry, uint64_t tid, uint64_t now_
                          struct hl_evidence *evidence);
 
 /* A thread that slept in one wait since an earlier look: follows its chain and
- * remembers. `since_ns`: when what it is suspected of began. */
-void hl_inquiry_suspect(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since_ns);
+ * remembers. `since_ns`: when what it is suspected of began. false: it waits for no
+ * other thread, and there is nothing to be found until it runs. */
+bool hl_inquiry_suspect(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since_ns);
 
 /* Adds what it waits for, and on whom it depends, to shares and verdict. */
 void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since_ns,
                         struct hl_evidence_view *view);
 
-/* Threads outside any scope that used no CPU for limit_ns: looks into some of them
- * at each call, into each twice and then whenever that time has doubled. After a
- * sample of all threads. */
+/* Threads outside any scope that used no CPU for limit_ns: asks some of them at each
+ * call whether they wait for another thread, and looks into those that do, into each
+ * twice and then whenever that time has doubled. After a sample of all threads. */
 void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uint64_t self_tid,
                      uint64_t limit_ns);
 

@@ -29,10 +29,10 @@ static void get_evidence(void *context, uint64_t tid, uint64_t now_ns, struct hl
     hl_inquiry_evidence(&session->inquiry, tid, now_ns, evidence);
 }
 
-static void suspect(void *context, uint64_t tid, uint64_t since_ns)
+static bool suspect(void *context, uint64_t tid, uint64_t since_ns)
 {
     struct hl_session *session = context;
-    hl_inquiry_suspect(&session->inquiry, tid, since_ns);
+    return hl_inquiry_suspect(&session->inquiry, tid, since_ns);
 }
 
 static void explain(void *context, uint64_t tid, uint64_t since_ns, struct hl_evidence_view *view)

@@ -39,6 +39,7 @@ struct watch {
     bool own_limit;
     bool is_held;            /* its thread was stopped when last looked at */
     bool is_over;            /* its end has been taken; a snapshot may still show it */
+    bool is_settled;         /* there is nothing to be found in the wait of its first evidence */
     uint64_t looked_ns;      /* last look at the suspect; 0 = none yet */
     struct hl_evidence base; /* the first one */
     char label[HL_LABEL_BYTES];
@@ -463,6 +464,19 @@ static bool can_tell_more_soon(const struct hl_stalls *stalls, const struct watc
     return !watch->base.known || stalls->now_ns - watch->base.at_ns < enough(watch);
 }
 
+/* What is in its first wait is looked into from the second evidence on. */
+static void observe(struct hl_stalls *stalls, struct watch *watch,
+                    const struct hl_evidence *evidence)
+{
+    if (!watch->base.known) {
+        watch->base = *evidence;
+        watch->is_settled = false;
+    } else if (!watch->is_settled && hl_evidence_is_same_wait(&watch->base, evidence)) {
+        watch->is_settled =
+            !stalls->hooks.suspect(stalls->hooks.context, watch->tid, watch->since_ns);
+    }
+}
+
 static void judge_unreported(struct hl_stalls *stalls, struct track *track, struct watch *watch,
                              const struct hl_stack *stack, uint32_t position)
 {
@@ -477,10 +491,7 @@ static void judge_unreported(struct hl_stalls *stalls, struct track *track, stru
     if (is_held(stalls, watch, &evidence)) {
         plan(stalls, certain);
     } else if (age < certain || can_tell_more_soon(stalls, watch, &evidence)) {
-        if (!watch->base.known)
-            watch->base = evidence;
-        else if (hl_evidence_is_same_wait(&watch->base, &evidence))
-            stalls->hooks.suspect(stalls->hooks.context, watch->tid, watch->since_ns);
+        observe(stalls, watch, &evidence);
         plan(stalls, age < certain ? certain - age : hl_later(SOON, enough(watch)));
     } else {
         report(stalls, track, watch, stack, position, age, &evidence);

@@ -21,8 +21,9 @@ struct hl_stall_hooks {
     void *context;
     /* What the thread has done so far; known = false when it cannot be told. */
     void (*evidence)(void *context, uint64_t tid, uint64_t now_ns, struct hl_evidence *evidence);
-    /* It slept in one wait since its first evidence: to be looked into, for later. */
-    void (*suspect)(void *context, uint64_t tid, uint64_t since_ns);
+    /* It slept in one wait since its first evidence: to be looked into, for later.
+     * false: not again, there is nothing to be found until it runs. */
+    bool (*suspect)(void *context, uint64_t tid, uint64_t since_ns);
     /* Adds what it waits for to shares and verdict. Only for a line that is written. */
     void (*explain)(void *context, uint64_t tid, uint64_t since_ns, struct hl_evidence_view *view);
     void (*thread)(void *context, uint64_t tid, struct hl_thread_ref *thread);

@@ -24,6 +24,7 @@ struct hl_thread_use {
 struct hl_thread_mark {
     uint64_t idle_since_ns; /* the first reading that showed the CPU time it has now */
     unsigned looks;         /* counted by the caller: into it, while it is idle */
+    bool is_settled;        /* the caller's word: there is nothing to find until it runs */
 };
 
 struct hl_thread_reading {

@@ -303,6 +303,13 @@ struct hl_plat_look {
 /* false: gone, or not even its state is known. Cost on Linux: 25 us. */
 bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look);
 
+/* The thread that this one seems to wait for: the owner of the mutex it wants, or the
+ * one it joins. A hint that looks have to confirm; but 0 is certain: just now it waits
+ * neither for a mutex nor for a thread's end, so it can be in no deadlock that would
+ * be found, and in none before it runs. Cost on Linux: a quarter of a look. */
+#define HL_PLAT_SOMEBODY UINT64_MAX /* whom, or whether at all, cannot be told */
+uint64_t hl_plat_waits_for(struct hl_plat *plat, uint64_t tid);
+
 /* What a wait for a lock looks like from outside is not documented anywhere: it is
  * learnt, once per process, by waiting for some on purpose, in threads that live
  * for that alone. Starts them (which allocates: to be called by the thread that

@@ -533,3 +533,35 @@ bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look)
     errno = saved;
     return known;
 }
+
+static uint64_t waits_for_thread(const struct hl_plat_look *look)
+{
+    switch (look->waits_for) {
+    case HL_PLAT_FOR_MUTEX:
+        return look->mutex.owner ? look->mutex.owner : HL_PLAT_SOMEBODY;
+    case HL_PLAT_FOR_JOIN:
+        return look->awaited;
+    default:
+        return look->is_vague ? HL_PLAT_SOMEBODY : 0;
+    }
+}
+
+uint64_t hl_plat_waits_for(struct hl_plat *plat, uint64_t tid)
+{
+    struct text text;
+    struct hl_plat_call call;
+    struct hl_plat_meaning meaning;
+    struct hl_plat_look look = {.known = 0};
+    int saved = errno;
+
+    read_call(plat, tid, &text);
+    errno = saved;
+    if (text.size < 0 || !hl_plat_parse_syscall(text.bytes, (size_t)text.size, &call))
+        return HL_PLAT_SOMEBODY;
+    if (!call.is_in_call)
+        return 0;
+    hl_plat_explain_call(&call, &meaning);
+    if (meaning.kind == HL_PLAT_CALL_FUTEX)
+        hl_plat_look_at_futex(plat, &call, &look);
+    return waits_for_thread(&look);
+}

@@ -119,6 +119,13 @@ bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look)
     return false;
 }
 
+uint64_t hl_plat_waits_for(struct hl_plat *plat, uint64_t tid)
+{
+    (void)plat;
+    (void)tid;
+    return HL_PLAT_SOMEBODY;
+}
+
 void hl_plat_learn(void) {}
 
 bool hl_plat_is_learning(void)

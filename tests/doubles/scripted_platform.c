@@ -665,6 +665,32 @@ bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look)
     return true;
 }
 
+static uint64_t whom(const struct hl_plat_look *look)
+{
+    bool is_told = look->known & HL_KNOWN(HL_PLAT_SYSCALL) && !look->is_vague;
+    uint64_t owner = look->known & HL_KNOWN(HL_PLAT_HOLDER) ? look->mutex.owner : 0;
+    if (look->waits_for == HL_PLAT_FOR_JOIN)
+        return look->awaited;
+    if (look->waits_for == HL_PLAT_FOR_MUTEX && owner != 0)
+        return owner;
+    return is_told && look->waits_for != HL_PLAT_FOR_MUTEX ? 0 : HL_PLAT_SOMEBODY;
+}
+
+/* As the look that is scripted tells. */
+uint64_t hl_plat_waits_for(struct hl_plat *plat, uint64_t tid)
+{
+    (void)plat;
+    pthread_mutex_lock(&lock);
+    struct scripted_thread *thread = find(tid);
+    if (thread != NULL)
+        thread->questions++;
+    bool is_hidden =
+        scripted.missing[HL_PLAT_SYSCALL] != NULL || thread == NULL || thread->state_unknown;
+    uint64_t other = is_hidden ? HL_PLAT_SOMEBODY : whom(&thread->look);
+    pthread_mutex_unlock(&lock);
+    return other;
+}
+
 bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns)
 {
     (void)plat;

@@ -48,6 +48,7 @@ struct scripted_thread {
     struct hl_plat_look look; /* what hl_plat_look adds to `state`; at first: nothing is known */
     void (*look_hook)(struct scripted_thread *thread); /* runs before each hl_plat_look of it */
     unsigned looks;                                    /* calls of hl_plat_look */
+    unsigned questions;                                /* of hl_plat_waits_for */
 };
 
 /* What happens in the next hl_plat_wait, once. */

@@ -59,6 +59,23 @@ static inline void burn(uint64_t ns)
     while ((uint64_t)used.tv_sec * S + (uint64_t)used.tv_nsec < end);
 }
 
+/* The cheap question about a thread that sits in the wait that was seen. */
+static inline void assert_asked_the_same(struct hl_plat *plat, uint64_t tid,
+                                         const struct hl_plat_look *look)
+{
+    uint64_t other = hl_plat_waits_for(plat, tid);
+
+    if (look->waits_for == HL_PLAT_FOR_JOIN)
+        cr_assert_eq(other, look->awaited);
+    else if (look->waits_for == HL_PLAT_FOR_MUTEX && look->mutex.owner)
+        cr_assert_eq(other, look->mutex.owner);
+    else if (look->waits_for == HL_PLAT_FOR_MUTEX || look->waits_for == HL_PLAT_FOR_UNKNOWN ||
+             look->is_vague)
+        cr_assert_eq(other, HL_PLAT_SOMEBODY, "%s waits for %d", look->call, look->waits_for);
+    else
+        cr_assert_eq(other, 0, "%s waits for %d", look->call, look->waits_for);
+}
+
 /* Starts a child that runs `body` with `shared` and ends. */
 static inline pid_t start_child(void (*body)(void *shared), void *shared)
 {

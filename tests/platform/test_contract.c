@@ -355,6 +355,8 @@ Test(rules, no_function_changes_errno)
     KEEPS_ERRNO(hl_plat_thread_sleeps(plat, 1u << 31, &cpu_ns));
     KEEPS_ERRNO(hl_plat_look(plat, self, &look));
     KEEPS_ERRNO(hl_plat_look(plat, 1u << 31, &look));
+    KEEPS_ERRNO(hl_plat_waits_for(plat, self));
+    KEEPS_ERRNO(hl_plat_waits_for(plat, 1u << 31));
     KEEPS_ERRNO(hl_plat_throttled(plat, &throttled_ns));
     KEEPS_ERRNO(hl_plat_log_open_descriptor(&log, -1));
     KEEPS_ERRNO(hl_plat_log_write(&log, "x", 1));

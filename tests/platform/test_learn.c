@@ -104,7 +104,9 @@ static struct hl_plat_look look_at(void (*wait)(void *), void *thing)
     }
     start(waiter, wait, thing);
     nap(2 * MS); /* on its way it may wait for something else, in malloc say */
-    return look_into(plat, waiter->tid);
+    struct hl_plat_look look = look_into(plat, waiter->tid);
+    assert_asked_the_same(plat, waiter->tid, &look);
+    return look;
 }
 
 static void expect(enum hl_plat_wait_for kind, void (*wait)(void *), void *thing, size_t size)

@@ -77,6 +77,7 @@ static struct hl_plat_look look_until(uint64_t tid, const char *call)
         cr_assert_str_neq(look.channel, "");
     else
         cr_assert_str_eq(hl_plat_why(plat, HL_PLAT_CHANNEL), "hidden by the kernel");
+    assert_asked_the_same(plat, tid, &look);
     return look;
 }
 
@@ -925,6 +926,7 @@ Test(look, one_that_runs_is_in_no_call)
     cr_assert_eq(count_steady(spinner.tid, 300), 0);
     cr_assert(hl_plat_look(plat, hl_plat_thread_id(), &look), "the caller itself");
     cr_assert_not(look.steady);
+    cr_assert_eq(hl_plat_waits_for(plat, spinner.tid), 0);
     atomic_store(&is_over, true);
 }
 
@@ -1019,6 +1021,7 @@ Test(look, the_age_of_a_thread_is_never_said_too_high)
 
 struct hard {
     bool seen;
+    uint64_t waits_for;
     struct hl_plat_look reader, opener;
     char syscall_why[80], wait_why[80], opener_why[80];
 };
@@ -1039,6 +1042,7 @@ static void look_into(struct hard *hard)
     begin(&poller);
     nap(300 * MS);
     hard->seen = hl_plat_look(plat, reader.tid, &hard->reader);
+    hard->waits_for = hl_plat_waits_for(plat, reader.tid);
     snprintf(hard->syscall_why, sizeof hard->syscall_why, "%s", hl_plat_why(plat, HL_PLAT_SYSCALL));
     snprintf(hard->wait_why, sizeof hard->wait_why, "%s", hl_plat_why(plat, HL_PLAT_WAIT));
     hard->seen = hard->seen && hl_plat_look(plat, poller.tid, &hard->opener);
@@ -1066,6 +1070,7 @@ Test(look, a_process_that_is_not_dumpable_says_why)
     cr_assert_not(knows(&hard->reader, HL_PLAT_WAIT));
     cr_assert_eq(hard->reader.waits_for, HL_PLAT_FOR_UNKNOWN);
     cr_assert_not(hard->reader.steady);
+    cr_assert_eq(hard->waits_for, HL_PLAT_SOMEBODY);
     cr_assert_str_eq(hard->syscall_why, "permission denied (process is not dumpable)");
     cr_assert_str_eq(hard->wait_why, "permission denied (process is not dumpable)");
     if (knows(&hard->reader, HL_PLAT_CHANNEL))

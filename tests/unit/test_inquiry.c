@@ -155,6 +155,17 @@ Test(inquiry, a_thread_is_looked_into_once_at_a_wake_up)
     cr_expect_eq(scripted_thread(1)->looks, 2);
 }
 
+Test(inquiry, a_suspect_that_waits_for_no_thread_is_not_looked_into)
+{
+    cr_expect(hl_inquiry_suspect(&inquiry, wants_lock_of(1, 3)->tid, 0));
+    sleeps(2, HL_PLAT_FOR_JOIN)->look.awaited = 3;
+    cr_expect(hl_inquiry_suspect(&inquiry, 2, 0));
+    cr_expect_not(hl_inquiry_suspect(&inquiry, sleeps(4, HL_PLAT_FOR_CONDVAR)->tid, 0));
+    cr_expect_eq(scripted_thread(1)->looks, 1);
+    cr_expect_eq(scripted_thread(2)->looks, 1);
+    cr_expect_eq(scripted_thread(4)->looks, 0);
+}
+
 Test(inquiry, two_threads_that_share_a_place_are_not_mixed_up)
 {
     wants_lock_of(1, 1 + HL_LOOKS_KEPT);
@@ -459,8 +470,8 @@ static void look_at_the_idle(void)
 Test(inquiry, a_thread_that_used_no_cpu_for_the_limit_is_looked_into_twice_and_at_doubled_age)
 {
     static const unsigned looks[] = {0, 0, 1, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5};
-    sleeps(1, HL_PLAT_FOR_TIMER);
-    sleeps(99, HL_PLAT_FOR_TIMER);
+    sleeps(1, HL_PLAT_FOR_MUTEX);
+    sleeps(99, HL_PLAT_FOR_MUTEX);
     scripted_thread(2)->busy_milli = 1;
     hl_threads_sample(&threads, plat, scripted.now_ns);
     for (unsigned beat = 1; beat < 18; beat++) {
@@ -472,9 +483,65 @@ Test(inquiry, a_thread_that_used_no_cpu_for_the_limit_is_looked_into_twice_and_a
     cr_expect_eq(scripted_thread(99)->looks, 0, "the monitor itself");
 }
 
+static void look_at_the_idle_for(unsigned beats)
+{
+    for (unsigned beat = 1; beat <= beats; beat++) {
+        heartbeat_after(50 * S);
+        look_at_the_idle();
+    }
+}
+
+Test(inquiry, one_that_waits_for_no_thread_is_asked_once_until_it_runs)
+{
+    struct scripted_thread *thread = sleeps(1, HL_PLAT_FOR_CONDVAR);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    look_at_the_idle_for(50);
+    cr_expect_eq(thread->questions, 1);
+    thread->cpu_ns++;
+    look_at_the_idle_for(50);
+    cr_expect_eq(thread->questions, 2);
+    cr_expect_eq(thread->looks, 0);
+}
+
+Test(inquiry, one_of_which_that_cannot_be_told_is_looked_into)
+{
+    sleeps(1, HL_PLAT_FOR_FUTEX)->look.is_vague = true;
+    sleeps(2, HL_PLAT_FOR_TIMER)->look.known = 0;
+    sleeps(3, HL_PLAT_FOR_FUTEX);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    look_at_the_idle_for(5);
+    cr_expect_eq(scripted_thread(1)->looks, 3);
+    cr_expect_eq(scripted_thread(2)->looks, 3);
+    cr_expect_eq(scripted_thread(3)->looks, 0, "it is known to be no mutex");
+}
+
+Test(inquiry, one_that_waits_for_somebody_who_works_is_asked_but_not_looked_into)
+{
+    wants_lock_of(1, 2);
+    sleeps(2, HL_PLAT_FOR_JOIN)->look.awaited = 3;
+    sleeps(3, HL_PLAT_FOR_NOTHING)->busy_milli = 1;
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    look_at_the_idle_for(5);
+    cr_expect_eq(scripted_thread(1)->questions, 3, "at two limits, soon after, and at four");
+    cr_expect_eq(scripted_thread(1)->looks + scripted_thread(2)->looks, 0);
+    wants_lock_of(3, 1)->busy_milli = 0; /* it closes the circle */
+    look_at_the_idle_for(5);
+    cr_expect_eq(inquiry.deadlocks.count, 1);
+}
+
+Test(inquiry, a_long_row_of_waiters_ends)
+{
+    for (uint64_t tid = 1; tid <= 50; tid++)
+        wants_lock_of(tid, tid + 1);
+    wants_lock_of(51, 50);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    look_at_the_idle_for(100);
+    cr_expect_eq(inquiry.deadlocks.count, 1);
+}
+
 Test(inquiry, one_that_ran_is_idle_anew)
 {
-    sleeps(1, HL_PLAT_FOR_TIMER);
+    sleeps(1, HL_PLAT_FOR_MUTEX);
     hl_threads_sample(&threads, plat, scripted.now_ns);
     for (unsigned beat = 1; beat <= 12; beat++) {
         heartbeat_after(50 * S);
@@ -487,7 +554,7 @@ Test(inquiry, one_that_ran_is_idle_anew)
 
 Test(inquiry, one_in_a_scope_is_left_to_the_judge)
 {
-    sleeps(1, HL_PLAT_FOR_TIMER);
+    sleeps(1, HL_PLAT_FOR_MUTEX);
     hl_threads_sample(&threads, plat, scripted.now_ns);
     for (unsigned beat = 1; beat <= 6; beat++) {
         heartbeat_after(50 * S);
@@ -497,29 +564,57 @@ Test(inquiry, one_in_a_scope_is_left_to_the_judge)
     cr_expect_eq(scripted_thread(1)->looks, 0);
 }
 
-Test(inquiry, at_most_64_are_looked_into_at_a_heartbeat)
+/* What they were asked and looked into, together. */
+static unsigned sum_of(uint64_t first, uint64_t count, unsigned per_question, unsigned per_look)
+{
+    unsigned sum = 0;
+    for (uint64_t tid = first; tid < first + count; tid++)
+        sum +=
+            per_question * scripted_thread(tid)->questions + per_look * scripted_thread(tid)->looks;
+    return sum;
+}
+
+/* Everybody's turn comes; the cost of each heartbeat has a limit. */
+static void have_turns(enum hl_plat_wait_for kind, unsigned beats, unsigned limit)
 {
     enum { MANY = 200 };
     for (uint64_t tid = 1000; tid < 1000 + MANY; tid++)
-        sleeps(tid, HL_PLAT_FOR_TIMER);
+        sleeps(tid, kind);
     hl_threads_sample(&threads, plat, scripted.now_ns);
-    unsigned before = 0;
-    for (unsigned beat = 1; beat <= 12; beat++) {
+    for (unsigned beat = 1, before = 0; beat <= beats; beat++) {
         heartbeat_after(50 * S);
         look_at_the_idle();
-        unsigned looks = 0;
-        for (uint64_t tid = 1000; tid < 1000 + MANY; tid++)
-            looks += scripted_thread(tid)->looks;
-        cr_expect_leq(looks, before + 64);
-        before = looks;
+        unsigned cost = sum_of(1000, MANY, 1, 4);
+        cr_expect_leq(cost, before + limit);
+        before = cost;
     }
-    for (uint64_t tid = 1000; tid < 1000 + MANY; tid++)
+}
+
+Test(inquiry, so_many_are_asked_at_a_heartbeat)
+{
+    have_turns(HL_PLAT_FOR_CONDVAR, 10, 40);
+    cr_expect_eq(sum_of(1000, 200, 1, 1), 200);
+}
+
+Test(inquiry, fewer_are_looked_into_at_a_heartbeat)
+{
+    have_turns(HL_PLAT_FOR_MUTEX, 80, 40 + 4);
+    for (uint64_t tid = 1000; tid < 1200; tid++)
         cr_expect_geq(scripted_thread(tid)->looks, 2, "%d", (int)tid);
+}
+
+Test(inquiry, of_thousands_more_are_asked)
+{
+    for (uint64_t tid = 1; tid <= 10000; tid++)
+        sleeps(tid, HL_PLAT_FOR_CONDVAR);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    look_at_the_idle_for(2 + 32 + 1);
+    cr_expect_eq(sum_of(1, 10000, 1, 0), 10000 - 1, "all but the monitor");
 }
 
 Test(inquiry, one_whose_wait_has_no_age_is_not_looked_into_for_ever)
 {
-    sleeps(1, HL_PLAT_FOR_TIMER)->state.times_known = false;
+    sleeps(1, HL_PLAT_FOR_MUTEX)->state.times_known = false;
     hl_threads_sample(&threads, plat, scripted.now_ns);
     for (unsigned beat = 1; beat <= 100; beat++) {
         heartbeat_after(50 * S);
@@ -528,9 +623,43 @@ Test(inquiry, one_whose_wait_has_no_age_is_not_looked_into_for_ever)
     cr_expect_leq(scripted_thread(1)->looks, 7);
 }
 
+/* 1 and 2 hold what the other one wants; a crowd wants what 1 holds, and is asked first. */
+Test(inquiry, whoever_waits_for_a_deadlock_leads_to_it)
+{
+    enum { CROWD = 500 };
+    for (uint64_t tid = 1000; tid < 1000 + CROWD; tid++)
+        wants_lock_of(tid, 1);
+    wants_lock_of(1, 2);
+    wants_lock_of(2, 1);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    look_at_the_idle_for(2);
+    cr_assert_eq(inquiry.deadlocks.count, 1);
+    const struct hl_cycle *cycle = hl_deadlocks_find(&inquiry.deadlocks, false, 0);
+    cr_expect_eq(cycle->count, 2);
+    cr_expect(cycle->has_idle);
+}
+
+/* Those are the judge's. */
+Test(inquiry, a_deadlock_of_threads_in_scopes_has_no_idle_one)
+{
+    for (uint64_t tid = 1000; tid < 1010; tid++)
+        wants_lock_of(tid, 1);
+    wants_lock_of(1, 2);
+    wants_lock_of(2, 1);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    for (int beat = 0; beat < 5; beat++) {
+        heartbeat_after(50 * S);
+        hl_threads_find(&threads, 1)->instrumented = true;
+        hl_threads_find(&threads, 2)->instrumented = true;
+        look_at_the_idle();
+    }
+    cr_assert_eq(inquiry.deadlocks.count, 1);
+    cr_expect_not(hl_deadlocks_find(&inquiry.deadlocks, false, 0)->has_idle);
+}
+
 Test(inquiry, one_that_cannot_be_looked_into_is_not_tried_all_the_time)
 {
-    unsigned *looks = &sleeps(1, HL_PLAT_FOR_TIMER)->looks;
+    unsigned *looks = &sleeps(1, HL_PLAT_FOR_MUTEX)->looks;
     scripted_thread(1)->state_unknown = true;
     hl_threads_sample(&threads, plat, scripted.now_ns);
     for (unsigned beat = 1; beat <= 100; beat++) {
