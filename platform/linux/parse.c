@@ -228,20 +228,19 @@ static bool is_letter(char byte)
 }
 
 /* "12 (name) S 1 ...": the name may contain ") (", so it ends at the last bracket: proc(5).
- * What follows that; `text` when there is none. */
-static const char *after_name(const char *text, size_t size)
+ * What follows that; where the text begins when there is none. */
+static const char *after_name(struct cursor text)
 {
-    const char *at = text + size;
-
-    while (at > text && at[-1] != ')')
-        at--;
-    return at;
+    while (text.end > text.at && text.end[-1] != ')')
+        text.end--;
+    return text.end;
 }
 
 /* A line feed and a backslash are escaped since Linux 4.18, all others are as they are. */
 bool hl_plat_parse_stat_name(const char *text, size_t size, struct hl_plat_piece *name)
 {
-    const char *end = after_name(text, size), *begin = memchr(text, '(', (size_t)(end - text));
+    struct cursor all = over(text, size);
+    const char *end = after_name(all), *begin = memchr(all.at, '(', (size_t)(end - all.at));
 
     if (!begin)
         return false;
@@ -253,11 +252,12 @@ void hl_plat_parse_stat(const char *text, size_t size, char *state, uint64_t *st
 {
     struct cursor cursor = over(text, size);
     struct hl_plat_piece field;
+    const char *begin = cursor.at;
 
     *state = 0;
     *start_ticks = HL_PLAT_UNKNOWN;
-    cursor.at = after_name(text, size);
-    if (cursor.at == text || !take_byte(&cursor, ' ') || !take_until(&cursor, ' ', &field) ||
+    cursor.at = after_name(cursor);
+    if (cursor.at == begin || !take_byte(&cursor, ' ') || !take_until(&cursor, ' ', &field) ||
         field.size != 1 || !is_letter(field.text[0]))
         return;
     *state = field.text[0];
