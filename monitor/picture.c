@@ -27,11 +27,14 @@ static const struct hl_scope *innermost_of(const struct hl_stack *stack)
     return stack->count ? &stack->scopes[stack->count - 1] : NULL;
 }
 
-static uint64_t last_sign(const struct hl_stack *stack, const struct hl_progress *progress)
+/* A thread in the midst of its first push or last pop may have left no time yet: that
+ * is its sign. */
+static uint64_t last_sign(const struct hl_stack *stack, const struct hl_progress *progress,
+                          uint64_t now_ns)
 {
     uint64_t sign = stack->popped_ns;
     if (stack->count == 0)
-        return sign;
+        return sign ? sign : now_ns;
     if (innermost_of(stack)->pushed_ns > sign)
         sign = innermost_of(stack)->pushed_ns;
     const struct hl_progress_watch *counter =
@@ -60,7 +63,8 @@ static void describe(struct hl_phase_event *phase, const struct hl_picture_time 
         .waiting = is_waiting(stack),
         .churning = !stack->whole,
         .cpu_milli = HL_UNKNOWN,
-        .updated_ns = hl_clock_age(time->clock, last_sign(stack, time->progress), time->now_ns),
+        .updated_ns =
+            hl_clock_age(time->clock, last_sign(stack, time->progress, time->now_ns), time->now_ns),
     };
     if (stack->count > 0)
         memcpy(phase->innermost, innermost_of(stack)->label, sizeof phase->innermost);

@@ -236,7 +236,7 @@ static const char *after_name(struct cursor text)
     return text.end;
 }
 
-/* A line feed and a backslash are escaped since Linux 4.18, all others are as they are. */
+/* Newer kernels escape a line feed and a backslash, all others are as they are. */
 bool hl_plat_parse_stat_name(const char *text, size_t size, struct hl_plat_piece *name)
 {
     struct cursor all = over(text, size);

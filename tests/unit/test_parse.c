@@ -661,6 +661,7 @@ static void feed_all(const char *bytes, size_t size)
 
     hl_plat_parse_status(text.bytes, size, &status);
     hl_plat_parse_stat(text.bytes, size, &state, &one);
+    hl_plat_parse_stat_name(text.bytes, size, &piece);
     hl_plat_parse_schedstat(text.bytes, size, &schedstat);
     hl_plat_parse_io(text.bytes, size, &one, &two);
     hl_plat_parse_cgroup_line(text.bytes, size, &cgroup);
