@@ -40,6 +40,12 @@ void *hl_pool_item(const struct hl_pool *pool, uint32_t number)
     return (char *)pool->items.memory + (size_t)(number - 1) * pool->items.element;
 }
 
+void hl_pool_fetch(const struct hl_pool *pool, uint32_t number, size_t size)
+{
+    if (number)
+        hl_fetch(hl_pool_item(pool, number), size);
+}
+
 uint32_t hl_pool_take(struct hl_pool *pool)
 {
     uint32_t number = pool->free;

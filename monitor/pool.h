@@ -32,4 +32,13 @@ uint32_t hl_pool_take(struct hl_pool *pool);
 void hl_pool_give(struct hl_pool *pool, uint32_t number);
 void *hl_pool_item(const struct hl_pool *pool, uint32_t number);
 
+/* Asks for memory that is read soon, and does not wait for it. */
+static inline void hl_fetch(const void *memory, size_t size)
+{
+    for (size_t at = 0; at < size; at += 64)
+        __builtin_prefetch((const char *)memory + at);
+}
+/* The first bytes of an item; number 0 = none. */
+void hl_pool_fetch(const struct hl_pool *pool, uint32_t number, size_t size);
+
 #endif

@@ -36,6 +36,12 @@ static struct hl_progress_watch *find(const struct hl_progress *progress, uint32
     return NULL;
 }
 
+void hl_progress_fetch(const struct hl_progress *progress, uint32_t record)
+{
+    const uint32_t *list = list_of(progress, record);
+    hl_pool_fetch(&progress->pool, list ? *list : 0, sizeof(struct hl_progress_watch));
+}
+
 /* A scope that is not on the stack has gone, unless the stack could not be read to that depth. */
 static bool has_gone(const struct hl_progress_watch *watch, const struct hl_stack *stack)
 {

@@ -29,6 +29,9 @@ struct hl_progress {
 void hl_progress_init(struct hl_progress *progress);
 void hl_progress_free(struct hl_progress *progress);
 
+/* Asks for the memory of what is known of a record; see hl_snapshot_fetch. */
+void hl_progress_fetch(const struct hl_progress *progress, uint32_t record);
+
 /* Looks at every counter on the stack; forgets those whose scope has gone. */
 void hl_progress_observe(struct hl_progress *progress, const struct hl_stack *stack,
                          uint64_t now_ns);

@@ -107,6 +107,8 @@ struct hl_ended {
     hl_word progress;       /* of the counter that covered it; HL_UNKNOWN = none */
 };
 
+/* The first bytes and the first frame are all that a look needs of a thread in one scope. */
+#define HL_RECORD_HOT 128
 struct hl_record {
     _Alignas(64) _Atomic uint32_t depth; /* the true one, may exceed HL_DEPTH */
     uint32_t index;                      /* in the registry; constant */
@@ -115,20 +117,20 @@ struct hl_record {
                                             the next push */
     hl_word tid;                         /* 0 = free */
     hl_word sign_epoch, sign_ns;         /* that number, and the time of that push */
+    _Atomic uint32_t next_free;          /* index + 1 */
+    _Atomic uint32_t fork_epoch;
+    struct monitor_progress *counters;      /* HL_COUNTERS of them, or NULL; constant */
     hl_word overflow, unbalanced, repaired; /* cumulative, also over the threads that had this */
     hl_word ends_begun;                     /* how many entries of `ended` were ever begun */
     hl_word ended_count;                    /* and how many of them, from the first on, are whole */
+    hl_word watch[HL_DEPTH]; /* M: by frame, the scope (version >> 16) << 1 | reported; 0 = none */
     struct hl_ended ended[HL_ENDED];
-    _Atomic uint32_t next_free; /* index + 1 */
-    _Atomic uint32_t fork_epoch;
     /* Of the owner alone. */
-    struct monitor_progress *counters; /* HL_COUNTERS of them, or NULL; constant */
     uint32_t next_counter;
     uint32_t ends_in_work; /* more than one: in a handler amid another end */
     uint32_t exit_rounds;
     uint32_t stack_tries;
     uintptr_t stack_low, stack_high; /* 0 = not known yet */
-    hl_word watch[HL_DEPTH]; /* M: by frame, the scope (version >> 16) << 1 | reported; 0 = none */
     _Alignas(64) struct hl_frame frames[HL_DEPTH];
 };
 

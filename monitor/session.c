@@ -14,7 +14,7 @@
 #define LIMITS_AGE (60 * SECOND) /* cores and memory limit are read again after this */
 #define LOOKS_PER_LIMIT 4
 #define MISSES_UNTIL_GONE 2
-#define FETCHED_AHEAD 4 /* records */
+#define FETCHED_AHEAD 4 /* records; what is found through them comes two later */
 
 struct missing {
     uint64_t tid;
@@ -264,13 +264,25 @@ static void look_at_record(struct hl_session *session, uint32_t index, enum look
     reclaim_if_gone(session, record, index, stack->tid, use != NULL);
 }
 
+/* What the next records hold is on its way while this one is judged. */
+static void fetch_ahead(const struct hl_session *session, uint32_t index, uint32_t count)
+{
+    uint32_t far = index + FETCHED_AHEAD, near = index + FETCHED_AHEAD / 2;
+    if (far < count)
+        hl_snapshot_fetch(hl_registry_record(far));
+    if (near >= count)
+        return;
+    hl_snapshot_fetch_counter(hl_registry_record(near));
+    hl_progress_fetch(&session->progress, near);
+    hl_stalls_fetch(&session->stalls, near);
+}
+
 static void look_at_all(struct hl_session *session, enum look kind, uint64_t now)
 {
     hl_inquiry_begin(&session->inquiry, now);
     hl_stalls_begin(&session->stalls, now);
     for (uint32_t i = 0, count = hl_registry_count(); i < count; i++) {
-        if (count - i > FETCHED_AHEAD)
-            hl_snapshot_fetch(hl_registry_record(i + FETCHED_AHEAD));
+        fetch_ahead(session, i, count);
         look_at_record(session, i, kind, now);
     }
     hl_stalls_end(&session->stalls);

@@ -3,6 +3,8 @@
  * churning thread leaves alone. */
 #include "snapshot.h"
 
+#include "pool.h"
+
 #include <string.h>
 
 #define TRIES 8
@@ -101,9 +103,15 @@ bool hl_snapshot(const struct hl_record *record, uint32_t index, struct hl_stack
 
 void hl_snapshot_fetch(const struct hl_record *record)
 {
-    const char *first = (const char *)record, *last = (const char *)&record->frames[1];
-    for (; first < last; first += 64)
-        __builtin_prefetch(first);
+    hl_fetch(record, HL_RECORD_HOT);
+    hl_fetch(&record->frames[0], sizeof record->frames[0]);
+}
+
+void hl_snapshot_fetch_counter(const struct hl_record *record)
+{
+    uint64_t number = hl_kind_counter(hl_get(&record->frames[0].kind));
+    if (number)
+        hl_fetch(&record->counters[number - 1], sizeof record->counters[0]);
 }
 
 static void read_end(const struct hl_ended *ended, struct hl_end *end)

@@ -34,9 +34,11 @@ struct hl_stack {
 bool hl_snapshot(const struct hl_record *record, uint32_t index, struct hl_stack *stack);
 
 /* Asks for the memory that a snapshot of a shallow stack will read, and does not
- * wait for it. Ten thousand records lie in as many pages, and none is in a cache
- * when a heartbeat comes. */
+ * wait for it: ten thousand records lie in as many pages, and none is in a cache
+ * when a heartbeat comes. The counter of its outermost scope is known only when the
+ * record is there. */
 void hl_snapshot_fetch(const struct hl_record *record);
+void hl_snapshot_fetch_counter(const struct hl_record *record);
 
 /* An end that was left for a watched scope. Reads entries from *seen on and
  * moves it; entries that were overwritten meanwhile are passed over. */

@@ -100,6 +100,13 @@ static struct watch *watch_at(const struct hl_stalls *stalls, uint32_t number)
     return hl_pool_item(&stalls->watches, number);
 }
 
+void hl_stalls_fetch(const struct hl_stalls *stalls, uint32_t record)
+{
+    if (record < stalls->tracks.capacity)
+        hl_pool_fetch(&stalls->watches, track_at(stalls, record)->watches,
+                      offsetof(struct watch, base));
+}
+
 static struct open_stall *stall_of(const struct hl_stalls *stalls, const struct watch *watch)
 {
     return hl_pool_item(&stalls->open, watch->open);

@@ -70,6 +70,9 @@ void hl_stalls_init(struct hl_stalls *stalls, const struct hl_stall_hooks *hooks
                     uint64_t limit_ns, uint64_t tick_ns, uint64_t exact_from_ns, uint64_t lines);
 void hl_stalls_free(struct hl_stalls *stalls);
 
+/* Asks for the memory of what is known of a record; see hl_snapshot_fetch. */
+void hl_stalls_fetch(const struct hl_stalls *stalls, uint32_t record);
+
 /* One wake-up: begin, every record once (visit where it has a stack, also an
  * empty one; gone where it is free), end. */
 void hl_stalls_begin(struct hl_stalls *stalls, uint64_t now_ns);
