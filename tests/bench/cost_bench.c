@@ -302,7 +302,7 @@ static void show_callback(unsigned size)
 }
 
 /* What no monitor can do without: as often, each thread's CPU clock and the process's. */
-static double show_floor(unsigned size)
+static double show_floor_row(unsigned size, const char *key, const char *name, bool is_churned)
 {
     static clockid_t clocks[MOST_THREADS];
     double ns[MOST_BEATS];
@@ -311,7 +311,9 @@ static double show_floor(unsigned size)
     for (unsigned i = 0; i < size; i++)
         clocks[i] = crowd_clock(i);
     for (unsigned i = 0; i < beats_of(size); i++) {
-        bench_sleep(usual_interval_ms(size) * MS);
+        if (is_churned)
+            crowd_all(merely_run);
+        bench_sleep((is_churned ? churn_interval_ms(size, false) : usual_interval_ms(size)) * MS);
         double began = monitor_thread_cpu_ns(self);
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
         for (unsigned thread = 0; thread < size; thread++)
@@ -319,8 +321,16 @@ static double show_floor(unsigned size)
         ns[i] = monitor_thread_cpu_ns(self) - began;
     }
     struct bench_spread spread = bench_spread_of(ns, beats_of(size));
-    show_cost(size, "floor", "(beside it: reading all CPU clocks, and nothing else)", spread, "");
+    show_cost(size, key, name, spread, "");
     return spread.median;
+}
+
+static double show_floor(unsigned size)
+{
+    const char *name = "(beside it: reading all CPU clocks, and nothing else)";
+    const char *churned = "(the same, churned)";
+    double usual_ns = show_floor_row(size, "floor", name, false);
+    return fmax(usual_ns, show_floor_row(size, "floor.churned", churned, true));
 }
 
 /* From the first heartbeat on that finds them idle for the limit. */
