@@ -101,6 +101,13 @@ void hl_inquiry_evidence(struct hl_inquiry *inquiry, uint64_t tid, uint64_t now_
     fill_evidence(inquiry, tid, now_ns, known ? &state : NULL, evidence);
 }
 
+bool hl_inquiry_sleeps_on(struct hl_inquiry *inquiry, uint64_t tid, const struct hl_evidence *then)
+{
+    uint64_t cpu_ns;
+    return hl_plat_is_asleep(then->state) && hl_plat_thread_cpu(inquiry->plat, tid, &cpu_ns) &&
+           cpu_ns == then->on_core_ns;
+}
+
 /* ---- memory of earlier looks ------------------------------------------------------- */
 
 /* The thread's own, or the one that makes room for it. */

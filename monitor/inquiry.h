@@ -44,6 +44,10 @@ void hl_inquiry_begin(struct hl_inquiry *inquiry, uint64_t now_ns);
 void hl_inquiry_evidence(struct hl_inquiry *inquiry, uint64_t tid, uint64_t now_ns,
                          struct hl_evidence *evidence);
 
+/* It slept then, and has used no CPU since. (What wakes up, if only to be stopped, runs.)
+ * Cost on Linux: a microsecond, a tenth of the above. */
+bool hl_inquiry_sleeps_on(struct hl_inquiry *inquiry, uint64_t tid, const struct hl_evidence *then);
+
 /* A thread that slept in one wait since an earlier look: follows its chain and
  * remembers. `since_ns`: when what it is suspected of began. false: it waits for no
  * other thread, and there is nothing to be found until it runs. */

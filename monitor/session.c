@@ -29,6 +29,12 @@ static void get_evidence(void *context, uint64_t tid, uint64_t now_ns, struct hl
     hl_inquiry_evidence(&session->inquiry, tid, now_ns, evidence);
 }
 
+static bool sleeps_on(void *context, uint64_t tid, const struct hl_evidence *then)
+{
+    struct hl_session *session = context;
+    return hl_inquiry_sleeps_on(&session->inquiry, tid, then);
+}
+
 static bool suspect(void *context, uint64_t tid, uint64_t since_ns)
 {
     struct hl_session *session = context;
@@ -74,6 +80,7 @@ static void prepare(struct hl_session *session)
     const struct hl_stall_hooks hooks = {
         .context = session,
         .evidence = get_evidence,
+        .sleeps_on = sleeps_on,
         .suspect = suspect,
         .explain = explain,
         .thread = hl_say_thread,

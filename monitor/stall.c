@@ -15,8 +15,9 @@
 
 #include <string.h>
 
-#define SOON 10000000ull  /* as soon as the monitor may look again */
-#define LOOKS_PER_LIMIT 4 /* at a suspect's evidence */
+#define SOON 10000000ull   /* as soon as the monitor may look again */
+#define LOOKS_PER_LIMIT 4  /* at a suspect's evidence */
+#define LOOKS_AT_ONCE 1000 /* into suspects, at one wake-up: some 10 ms */
 #define ENOUGH_OBSERVED 100000000ull
 
 struct track {
@@ -471,17 +472,58 @@ static bool can_tell_more_soon(const struct hl_stalls *stalls, const struct watc
     return !watch->base.known || stalls->now_ns - watch->base.at_ns < enough(watch);
 }
 
-/* What is in its first wait is looked into from the second evidence on. */
+/* Ten thousand threads may fall silent at once: those whose limit has passed are not to
+ * wait for all the others. */
+static bool must_wait(struct hl_stalls *stalls, uint64_t age, uint64_t certain)
+{
+    return age < certain && ++stalls->looks > LOOKS_AT_ONCE;
+}
+
+/* What is in its first wait is looked into from the second look on, once if there is
+ * nothing to be found. */
+static void suspect(struct hl_stalls *stalls, struct watch *watch)
+{
+    if (!watch->is_settled)
+        watch->is_settled =
+            !stalls->hooks.suspect(stalls->hooks.context, watch->tid, watch->since_ns);
+}
+
+/* Before the limit that is as good as the whole evidence. */
+static bool sleeps_on(struct hl_stalls *stalls, struct watch *watch)
+{
+    if (!watch->base.known || watch->is_held ||
+        !stalls->hooks.sleeps_on(stalls->hooks.context, watch->tid, &watch->base))
+        return false;
+    watch->looked_ns = stalls->now_ns;
+    return true;
+}
+
 static void observe(struct hl_stalls *stalls, struct watch *watch,
                     const struct hl_evidence *evidence)
 {
     if (!watch->base.known) {
         watch->base = *evidence;
         watch->is_settled = false;
-    } else if (!watch->is_settled && hl_evidence_is_same_wait(&watch->base, evidence)) {
-        watch->is_settled =
-            !stalls->hooks.suspect(stalls->hooks.context, watch->tid, watch->since_ns);
+    } else if (hl_evidence_is_same_wait(&watch->base, evidence)) {
+        suspect(stalls, watch);
     }
+}
+
+/* Nothing new is to be had from it at this wake-up. */
+static bool is_left_alone(struct hl_stalls *stalls, struct watch *watch, uint64_t age,
+                          uint64_t certain)
+{
+    if (!is_due_for_evidence(stalls, watch, age, certain)) {
+        plan(stalls, certain - age);
+    } else if (must_wait(stalls, age, certain)) {
+        plan(stalls, SOON);
+    } else if (age < certain && sleeps_on(stalls, watch)) {
+        suspect(stalls, watch);
+        plan(stalls, certain - age);
+    } else {
+        return false;
+    }
+    return true;
 }
 
 static void judge_unreported(struct hl_stalls *stalls, struct track *track, struct watch *watch,
@@ -490,10 +532,8 @@ static void judge_unreported(struct hl_stalls *stalls, struct track *track, stru
     uint64_t age = age_at(stalls, watch, stalls->now_ns);
     uint64_t certain = certain_age(stalls, watch);
     struct hl_evidence evidence;
-    if (!is_due_for_evidence(stalls, watch, age, certain)) {
-        plan(stalls, certain - age);
+    if (is_left_alone(stalls, watch, age, certain))
         return;
-    }
     get_evidence(stalls, watch, &evidence);
     if (is_held(stalls, watch, &evidence)) {
         plan(stalls, certain);
@@ -642,6 +682,7 @@ void hl_stalls_begin(struct hl_stalls *stalls, uint64_t now_ns)
     stalls->due_ns = HL_UNKNOWN;
     stalls->shortest_limit_ns = stalls->limit_ns ? stalls->limit_ns : HL_UNKNOWN;
     stalls->stalled_threads = 0;
+    stalls->looks = 0;
     stalls->armed = stalls->reported = false;
     turn_minute(stalls);
 }

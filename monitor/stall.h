@@ -21,6 +21,9 @@ struct hl_stall_hooks {
     void *context;
     /* What the thread has done so far; known = false when it cannot be told. */
     void (*evidence)(void *context, uint64_t tid, uint64_t now_ns, struct hl_evidence *evidence);
+    /* It slept at that look and has not run since, so that nothing about it has changed:
+     * cheap to ask. false: it has, or that cannot be told. */
+    bool (*sleeps_on)(void *context, uint64_t tid, const struct hl_evidence *then);
     /* It slept in one wait since its first evidence: to be looked into, for later.
      * false: not again, there is nothing to be found until it runs. */
     bool (*suspect)(void *context, uint64_t tid, uint64_t since_ns);
@@ -60,8 +63,9 @@ struct hl_stalls {
     uint64_t due_ns;            /* the next moment at which something may have to be said */
     uint64_t shortest_limit_ns; /* in force; HL_UNKNOWN = none */
     uint64_t stalled_threads;
-    bool armed;    /* something was armed: a barrier on all threads is needed */
-    bool reported; /* a stall was: its thread may have gone on before it was armed */
+    uint32_t looks; /* into suspects */
+    bool armed;     /* something was armed: a barrier on all threads is needed */
+    bool reported;  /* a stall was: its thread may have gone on before it was armed */
     char path[HL_DEPTH][HL_LABEL_BYTES];
 };
 

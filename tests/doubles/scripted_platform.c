@@ -607,10 +607,20 @@ bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_N
     return true;
 }
 
+static void count_reading(uint64_t tid)
+{
+    pthread_mutex_lock(&lock);
+    struct scripted_thread *thread = find(tid);
+    if (thread != NULL)
+        thread->readings++;
+    pthread_mutex_unlock(&lock);
+}
+
 bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state)
 {
     (void)plat;
     struct scripted_thread thread;
+    count_reading(tid);
     if (!look_up(tid, HL_PLAT_THREAD_STATE, &thread) || thread.state_unknown)
         return false;
     *state = thread.state;
@@ -620,10 +630,11 @@ bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
 void hl_plat_thread_glance(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES],
                            char *state)
 {
-    struct hl_plat_thread_state all;
+    struct scripted_thread thread;
     if (!hl_plat_thread_name(plat, tid, name))
         name[0] = 0;
-    *state = hl_plat_thread_state(plat, tid, &all) ? all.state : 0;
+    bool is_known = look_up(tid, HL_PLAT_THREAD_STATE, &thread) && !thread.state_unknown;
+    *state = is_known ? thread.state.state : 0;
 }
 
 bool hl_plat_thread_sleeps(struct hl_plat *plat, uint64_t tid, uint64_t *sleeps)

@@ -49,6 +49,7 @@ struct scripted_thread {
     void (*look_hook)(struct scripted_thread *thread); /* runs before each hl_plat_look of it */
     unsigned looks;                                    /* calls of hl_plat_look */
     unsigned questions;                                /* of hl_plat_waits_for */
+    unsigned readings;                                 /* of hl_plat_thread_state */
 };
 
 /* What happens in the next hl_plat_wait, once. */

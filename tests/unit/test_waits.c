@@ -486,6 +486,7 @@ Test(waits, a_cycle_that_dissolves_right_after_its_line_is_none)
 static void wait_anew(uintptr_t who)
 {
     thread((unsigned)who)->state.switches++;
+    thread((unsigned)who)->cpu_ns++; /* nobody wakes up for nothing */
 }
 
 Test(waits, a_deadlock_whose_members_wait_anew_is_said_once)
@@ -663,6 +664,13 @@ static void expect_no_looks(uintptr_t who)
                  (unsigned long long)story_now() / MS);
 }
 
+static void expect_reading_and_question(uintptr_t who)
+{
+    cr_expect_eq(thread((unsigned)who)->readings, 1);
+    cr_expect_eq(thread((unsigned)who)->questions, 1);
+    cr_expect_eq(thread((unsigned)who)->looks, 0);
+}
+
 Test(waits, a_suspect_is_looked_into_once_a_quarter_from_half_its_limit_on)
 {
     story.options.interval_ms = 1000;
@@ -735,6 +743,82 @@ Test(waits, stalls_beyond_the_budget_ask_for_no_explanation)
     cr_expect_eq(thread(1)->looks, 1);
     for (unsigned who = 2; who <= 6; who++)
         cr_expect_eq(thread(who)->looks, 0);
+}
+
+Test(waits, one_that_sleeps_on_is_read_at_a_quarter_and_at_its_limit)
+{
+    story_push(0, 1, "stuck");
+    reads_pipe(1);
+    story_call(119 * S, expect_reading_and_question, 1);
+    story_run(125 * S);
+    cr_expect_eq(thread(1)->readings, 2);
+    cr_expect_eq(thread(1)->looks, 1, "for its line");
+    story_expect_count("STALL", 1);
+}
+
+enum { CROWD = 1200, AT_ONCE = 1000 };
+
+static sem_t crowd_is_there, crowd_may_go;
+
+static void *stay_in_scope(void *tid)
+{
+    scripted_be_thread((uint64_t)(uintptr_t)tid);
+    scope_push("wait for an answer");
+    sem_post(&crowd_is_there);
+    sem_wait(&crowd_may_go);
+    scope_pop();
+    return NULL;
+}
+
+static void expect_readings_of_crowd(uintptr_t expected)
+{
+    unsigned readings = 0;
+    for (unsigned i = 0; i < CROWD; i++)
+        readings += thread(FIRST_IDLER + i)->readings;
+    cr_expect_eq(readings, expected, "%u, not %u", readings, (unsigned)expected);
+}
+
+Test(waits, of_a_crowd_that_falls_silent_at_once_a_thousand_are_looked_at_at_a_time)
+{
+    pthread_t crowd[CROWD];
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 128 * 1024);
+    sem_init(&crowd_is_there, 0, 0);
+    sem_init(&crowd_may_go, 0, 0);
+    for (uintptr_t i = 0; i < CROWD; i++) {
+        sleeps(FIRST_IDLER + (unsigned)i, HL_PLAT_FOR_CONDVAR);
+        cr_assert_eq(pthread_create(&crowd[i], &small, stay_in_scope,
+                                    (void *)(uintptr_t)story_tid(FIRST_IDLER + (unsigned)i)),
+                     0);
+        sem_wait(&crowd_is_there);
+    }
+    story_call(30 * S - 1, expect_readings_of_crowd, 0);
+    story_call(30 * S + 5 * MS, expect_readings_of_crowd, AT_ONCE);
+    story_call(30 * S + 15 * MS, expect_readings_of_crowd, CROWD);
+    story_call(119 * S, expect_readings_of_crowd, CROWD);
+    story_run(125 * S);
+    story_expect_number(story_find_with("STALL", "merged", 0), "merged", CROWD - 10);
+    for (unsigned i = 0; i < CROWD; i++)
+        sem_post(&crowd_may_go);
+    for (unsigned i = 0; i < CROWD; i++)
+        pthread_join(crowd[i], NULL);
+}
+
+/* It had run only to be stopped. */
+static void stop_it(uintptr_t who)
+{
+    thread((unsigned)who)->state.state = 't';
+    thread((unsigned)who)->cpu_ns++;
+}
+
+Test(waits, one_that_slept_is_not_judged_while_a_debugger_has_it)
+{
+    story_push(0, 1, "stuck");
+    reads_pipe(1);
+    story_call(70 * S, stop_it, 1);
+    story_run(10 * MINUTE);
+    story_expect_count("STALL", 0);
 }
 
 /* ---- a quota ------------------------------------------------------------------------------------------------ */
