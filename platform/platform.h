@@ -161,6 +161,7 @@ enum hl_plat_key {
     HL_PLAT_CHANNEL,      /* where in the kernel it sleeps */
     HL_PLAT_WAIT,         /* what that call waits for */
     HL_PLAT_HOLDER,       /* what a mutex says about its owner */
+    HL_PLAT_STACK,        /* the frames of its stack */
     HL_PLAT_KEYS
 };
 #define HL_KNOWN(key) (1u << (key))
@@ -309,6 +310,30 @@ bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look)
  * be found, and in none before it runs. Cost on Linux: a quarter of a look. */
 #define HL_PLAT_SOMEBODY UINT64_MAX /* whom, or whether at all, cannot be told */
 uint64_t hl_plat_waits_for(struct hl_plat *plat, uint64_t tid);
+
+/* ---- the stack of a thread ------------------------------------------------- */
+
+#define HL_PLAT_FRAMES 64
+struct hl_plat_frames {
+    uint32_t count;               /* at least 1 */
+    bool truncated;               /* the beginning of the stack was not reached */
+    uint64_t suspended_ns;        /* it was kept from running for so long; 0 = it was not touched */
+    uintptr_t pc[HL_PLAT_FRAMES]; /* innermost first; all but the first are return addresses */
+};
+
+/* The frames of another thread of this process, never the caller's. Where it can be
+ * had only by stopping the thread for a moment, `may_interrupt` must allow that. Takes no
+ * lock while the thread is stopped, and allocates nothing; once it was stopped for more
+ * than a millisecond, no thread of the process is stopped again. false: gone, refused, or
+ * not known how: HL_PLAT_STACK says why. Cost on macOS: 20 us and a system call a frame. */
+bool hl_plat_thread_frames(struct hl_plat *plat, uint64_t tid, bool may_interrupt,
+                           struct hl_plat_frames *frames);
+
+#define HL_PLAT_MODULE_BYTES 64
+/* In which loaded file an address lies, and how far from its beginning. Takes no lock.
+ * false: in none that is known. */
+bool hl_plat_place_of(struct hl_plat *plat, uintptr_t address, char module[HL_PLAT_MODULE_BYTES],
+                      uint64_t *offset);
 
 /* What a wait for a lock looks like from outside is not documented anywhere: it is
  * learnt, once per process, by waiting for some on purpose, in threads that live

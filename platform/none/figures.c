@@ -126,6 +126,23 @@ uint64_t hl_plat_waits_for(struct hl_plat *plat, uint64_t tid)
     return HL_PLAT_SOMEBODY;
 }
 
+bool hl_plat_thread_frames(struct hl_plat *plat, uint64_t tid, bool may_interrupt,
+                           struct hl_plat_frames *frames)
+{
+    (void)plat, (void)tid, (void)may_interrupt;
+    *frames = (struct hl_plat_frames){0};
+    return false;
+}
+
+bool hl_plat_place_of(struct hl_plat *plat, uintptr_t address, char module[HL_PLAT_MODULE_BYTES],
+                      uint64_t *offset)
+{
+    (void)plat, (void)address;
+    module[0] = 0;
+    *offset = 0;
+    return false;
+}
+
 void hl_plat_learn(void) {}
 
 bool hl_plat_is_learning(void)

@@ -7,6 +7,7 @@
 #include "scripted_platform.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -700,6 +701,33 @@ uint64_t hl_plat_waits_for(struct hl_plat *plat, uint64_t tid)
     uint64_t other = is_hidden ? HL_PLAT_SOMEBODY : whom(&thread->look);
     pthread_mutex_unlock(&lock);
     return other;
+}
+
+bool hl_plat_thread_frames(struct hl_plat *plat, uint64_t tid, bool may_interrupt,
+                           struct hl_plat_frames *frames)
+{
+    (void)plat;
+    *frames = (struct hl_plat_frames){0};
+    pthread_mutex_lock(&lock);
+    struct scripted_thread *thread = find(tid);
+    if (thread != NULL)
+        thread->captures++;
+    bool is_had = thread != NULL && scripted.missing[HL_PLAT_STACK] == NULL &&
+                  thread->frames.count > 0 && (may_interrupt || !thread->is_untouchable);
+    if (is_had)
+        *frames = thread->frames;
+    pthread_mutex_unlock(&lock);
+    return is_had;
+}
+
+bool hl_plat_place_of(struct hl_plat *plat, uintptr_t address, char module[HL_PLAT_MODULE_BYTES],
+                      uint64_t *offset)
+{
+    (void)plat;
+    *offset = address - scripted.module.start;
+    bool is_there = *offset < scripted.module.size;
+    snprintf(module, HL_PLAT_MODULE_BYTES, "%s", is_there ? scripted.module.name : "");
+    return is_there;
 }
 
 bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns)

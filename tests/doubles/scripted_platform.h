@@ -47,9 +47,12 @@ struct scripted_thread {
     uint64_t sleeps;                               /* UINT64_MAX = not known, as it is at first */
     struct hl_plat_look look; /* what hl_plat_look adds to `state`; at first: nothing is known */
     void (*look_hook)(struct scripted_thread *thread); /* runs before each hl_plat_look of it */
-    unsigned looks;                                    /* calls of hl_plat_look */
-    unsigned questions;                                /* of hl_plat_waits_for */
-    unsigned readings;                                 /* of hl_plat_thread_state */
+    struct hl_plat_frames frames; /* of its stack; count 0, as at first: cannot be had */
+    bool is_untouchable;          /* these can be had only by interrupting it */
+    unsigned captures;            /* calls of hl_plat_thread_frames */
+    unsigned looks;               /* calls of hl_plat_look */
+    unsigned questions;           /* of hl_plat_waits_for */
+    unsigned readings;            /* of hl_plat_thread_state */
 };
 
 /* What happens in the next hl_plat_wait, once. */
@@ -94,6 +97,10 @@ struct scripted {
     uint64_t busy_milli;            /* of process.cpu_ns, in thousandths of a core; threads apart */
     struct hl_plat_limits limits;   /* 8 cores, no memory limit */
     const char *missing[HL_PLAT_KEYS];
+    struct { /* where hl_plat_place_of finds addresses; size 0 = nowhere */
+        uintptr_t start, size;
+        const char *name;
+    } module;
     uint64_t throttled_ns;   /* cumulative; there is none without limits.quota_milli */
     void (*list_hook)(void); /* runs at the start of hl_plat_threads, without the lock */
     unsigned lists;          /* calls of hl_plat_threads */
