@@ -49,6 +49,8 @@
 
 #define COLD __attribute__((noinline, cold))
 #define NOINLINE __attribute__((noinline))
+/* At the beginning of a line of the cache: what it costs does not hang on what lies before it. */
+#define AT_LINE __attribute__((aligned(64)))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define LONGEST_LIMIT_MS (30ull * 24 * 3600 * 1000)
@@ -301,7 +303,7 @@ static ALWAYS_INLINE void take_off_at(struct hl_record *record, uint32_t index,
 
 /* A scope stays open. popped_ns first: a reader that sees the new depth sees a
  * sign of life that is at least as new. */
-static NOINLINE void take_off_inner(struct hl_record *record, uint32_t index)
+static NOINLINE AT_LINE void take_off_inner(struct hl_record *record, uint32_t index)
 {
     uint64_t now = now_ns();
     uint64_t quiet_since = hl_get(&record->popped_ns);
@@ -515,14 +517,14 @@ static scope_progress handle_of(monitor_scope_token token)
     return (scope_progress){counter, hl_counter_get(&counter->generation)};
 }
 
-void monitor_scope_push(const char *label, size_t length, unsigned kind, const void *frame,
-                        const char *function)
+AT_LINE void monitor_scope_push(const char *label, size_t length, unsigned kind, const void *frame,
+                                const char *function)
 {
     push(label, length, kind, frame, function, NULL);
 }
 
-monitor_scope_token monitor_scope_begin(const char *label, size_t length, unsigned kind,
-                                        const void *frame)
+AT_LINE monitor_scope_token monitor_scope_begin(const char *label, size_t length, unsigned kind,
+                                                const void *frame)
 {
     return push(label, length, kind, frame, NULL, NULL);
 }
@@ -634,7 +636,7 @@ static COLD void pop_other(struct hl_record *record, uint32_t depth, uintptr_t c
     }
 }
 
-void monitor_scope_pop(const void *frame, const char *function)
+AT_LINE void monitor_scope_pop(const void *frame, const char *function)
 {
     struct hl_record *record = hl_registry_self();
     if (UNLIKELY(!hl_is_record(record))) {
@@ -661,7 +663,7 @@ static COLD void end_beyond(struct hl_record *record, uint32_t depth, uint32_t i
     set_depth(record, index);
 }
 
-void monitor_scope_end(const monitor_scope_token *token)
+AT_LINE void monitor_scope_end(const monitor_scope_token *token)
 {
     struct hl_record *record = hl_registry_self();
     if (UNLIKELY(!hl_is_record(record) || token->id == 0))
