@@ -6,6 +6,7 @@
 #include <fake_names.h>
 
 #ifndef FAKE_MACH_INSIDE
+#define dladdr fake_dladdr
 #ifndef _GNU_SOURCE
 typedef struct {
     const char *dli_fname;

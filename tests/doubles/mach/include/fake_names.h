@@ -3,7 +3,9 @@
  * The sources of platform/darwin say task_info; what is linked is fake_task_info, hidden
  * inside libheartline.so. So the model build exports nothing that a program (or a real
  * Mach library on Linux) could trip over, and names that the C library has, too, keep
- * their meaning for everybody else. Included by every header of this folder.
+ * their meaning for everybody else. Included by every header of this folder. Those few that
+ * the C library declares are renamed where its header has been read (pthread.h,
+ * sys/resource.h, dlfcn.h), and not inside the model, which needs the real ones.
  */
 #ifndef FAKE_NAMES_H
 #define FAKE_NAMES_H
@@ -45,14 +47,6 @@
 #define _dyld_get_image_vmaddr_slide fake_dyld_get_image_vmaddr_slide
 #define _dyld_register_func_for_add_image fake_dyld_register_func_for_add_image
 #define _dyld_register_func_for_remove_image fake_dyld_register_func_for_remove_image
-
-/* Those that the C library has, too: the model itself needs the real ones. */
-#ifndef FAKE_MACH_INSIDE
-#define pthread_setname_np fake_pthread_setname_np
-#define pthread_getname_np fake_pthread_getname_np
-#define getrusage fake_getrusage
-#define dladdr fake_dladdr
-#endif
 
 #define pthread_mach_thread_np fake_pthread_mach_thread_np
 #define pthread_get_stackaddr_np fake_pthread_get_stackaddr_np

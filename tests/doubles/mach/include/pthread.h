@@ -20,9 +20,11 @@ void *pthread_get_stackaddr_np(pthread_t thread); /* the high end */
 size_t pthread_get_stacksize_np(pthread_t thread);
 int pthread_main_np(void);
 
+int fake_pthread_setname_np(const char *name); /* only the caller's own */
+int fake_pthread_getname_np(pthread_t thread, char *name, size_t size);
 #ifndef FAKE_MACH_INSIDE
-int pthread_setname_np(const char *name); /* only the caller's own */
-int pthread_getname_np(pthread_t thread, char *name, size_t size);
+#define pthread_setname_np fake_pthread_setname_np
+#define pthread_getname_np fake_pthread_getname_np
 #endif
 
 #endif

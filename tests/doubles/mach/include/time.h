@@ -1,7 +1,8 @@
-/* time.h of the fake: the C library's, with the clock that stands still in sleep.
+/* time.h of the fake: the C library's, with Apple's clocks.
  *
- * Apple's CLOCK_MONOTONIC goes on in sleep, this one's does not: a source that takes it
- * for the time of a stall is wrong there, and nothing here can notice.
+ * The names mean what they mean there: CLOCK_UPTIME_RAW stands still while the machine
+ * sleeps, CLOCK_MONOTONIC and CLOCK_MONOTONIC_RAW go on. The numbers are Linux's, so
+ * clock_gettime is the real one.
  */
 #include_next <time.h>
 
@@ -12,8 +13,14 @@
 #include <fake_names.h>
 #include <stdint.h>
 
-#define CLOCK_UPTIME_RAW CLOCK_MONOTONIC
-#define CLOCK_UPTIME_RAW_APPROX 6 /* the coarse one */
+#define CLOCK_UPTIME_RAW 1        /* Linux's CLOCK_MONOTONIC */
+#define CLOCK_UPTIME_RAW_APPROX 6 /* its coarse one */
+#ifndef FAKE_MACH_INSIDE
+#undef CLOCK_MONOTONIC
+#undef CLOCK_MONOTONIC_RAW
+#define CLOCK_MONOTONIC 7 /* CLOCK_BOOTTIME */
+#define CLOCK_MONOTONIC_RAW 7
+#endif
 
 uint64_t clock_gettime_nsec_np(clockid_t clock);
 

@@ -75,8 +75,9 @@ struct rusage_info_v4 {
     uint64_t ri_runnable_time;
 };
 
+int fake_getrusage(int who, struct rusage *usage);
 #ifndef FAKE_MACH_INSIDE
-int getrusage(int who, struct rusage *usage);
+#define getrusage fake_getrusage
 #endif
 
 #endif
