@@ -5,11 +5,8 @@ struct hl_plat *hl_plat_open(void)
 {
     struct hl_plat *plat = hl_plat_map(sizeof *plat);
 
-    if (plat) {
-        atomic_init(&plat->hear.number, -1);
-        atomic_init(&plat->call.number, -1);
-        hl_plat_open_wake(plat);
-    }
+    if (plat)
+        hl_plat_bell_open(&plat->bell);
     return plat;
 }
 
@@ -17,7 +14,7 @@ void hl_plat_close(struct hl_plat *plat)
 {
     if (!plat)
         return;
-    hl_plat_close_wake(plat);
+    hl_plat_bell_close(&plat->bell);
     hl_plat_unmap(plat, sizeof *plat);
 }
 
