@@ -187,7 +187,8 @@ struct hl_unavailable_event {
 /* Something that the user should know and that is none of the above. Empty
  * parts are left out, except an empty value: the variable was set to nothing. */
 struct hl_note_event {
-    const char *flag;     /* a bare word: "forked" */
+    const char *flag;     /* a bare word: "forked", "approximate" */
+    const char *key;      /* the figure that it is about */
     const char *variable; /* the setting */
     const char *value;    /* what it was set to */
     const char *accepted; /* what would have been understood */

@@ -390,6 +390,7 @@ void hl_report_note(struct hl_line *line, const struct hl_line_head *head,
 {
     hl_line_begin(line, head, "note");
     flag_unless_empty(line, note->flag);
+    text_unless_empty(line, "key", note->key);
     text_unless_empty(line, "variable", note->variable);
     /* A variable that is set to nothing: value="" says what is wrong. */
     if (note->value)

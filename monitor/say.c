@@ -79,24 +79,39 @@ static const struct {
     {"busy", HL_PLAT_THREAD_LIST},
     {"thread_cpu", HL_PLAT_THREAD_CPU},
     {"state", HL_PLAT_THREAD_STATE},
+    {"run_delay", HL_PLAT_RUN_DELAY},
     {"syscall", HL_PLAT_SYSCALL},
     {"wait", HL_PLAT_WAIT},
     {"wchan", HL_PLAT_CHANNEL},
     {"holder", HL_PLAT_HOLDER},
 };
 
+static bool write_shown_key(struct hl_session *session, const char *key, const char *reason,
+                            bool is_approximate)
+{
+    struct hl_line_head head = head_of(session);
+    if (is_approximate)
+        hl_report_note(
+            &session->line, &head,
+            &(struct hl_note_event){.flag = "approximate", .key = key, .reason = reason});
+    else
+        hl_report_unavailable(&session->line, &head, &(struct hl_unavailable_event){key, reason});
+    return write_line(session, MONITOR_INFO);
+}
+
 /* Once per key, and again when the reason changes. */
+static void say_about(struct hl_session *session, enum hl_plat_key key, const char *reason,
+                      bool is_approximate)
+{
+    for (size_t i = 0; i < HL_SHOWN_KEYS; i++)
+        if (shown_keys[i].key == key && session->said[i] != reason &&
+            write_shown_key(session, shown_keys[i].name, reason, is_approximate))
+            session->said[i] = reason;
+}
+
 static void say_unavailable(struct hl_session *session, enum hl_plat_key key, const char *reason)
 {
-    for (size_t i = 0; i < HL_SHOWN_KEYS; i++) {
-        if (shown_keys[i].key != key || session->said[i] == reason)
-            continue;
-        struct hl_line_head head = head_of(session);
-        hl_report_unavailable(&session->line, &head,
-                              &(struct hl_unavailable_event){shown_keys[i].name, reason});
-        if (write_line(session, MONITOR_INFO))
-            session->said[i] = reason;
-    }
+    say_about(session, key, reason, false);
 }
 
 static void say_missing(struct hl_session *session, enum hl_plat_key key)
@@ -115,11 +130,21 @@ static void say_what_threads_hide(struct hl_session *session, bool cpu_unknown, 
         say_missing(session, HL_PLAT_THREAD_STATE);
 }
 
+/* It may be unknown of one stall and known on this system. */
+static void say_why_no_run_delay(struct hl_session *session)
+{
+    struct hl_plat_thread_state state;
+    if (hl_plat_thread_state(session->plat, session->tid, &state) && !state.times_known)
+        say_missing(session, HL_PLAT_RUN_DELAY);
+}
+
 /* ---- stalls ------------------------------------------------------------------- */
 
 static void say_what_a_stall_hides(struct hl_session *session, const struct hl_evidence_view *view)
 {
     say_what_threads_hide(session, view->cpu_milli == HL_UNKNOWN, !view->state);
+    if (view->run_delay_milli == HL_UNKNOWN)
+        say_why_no_run_delay(session);
     if (view->call_unknown)
         say_missing(session, HL_PLAT_SYSCALL);
     if (view->wait_unknown && !view->call_unknown)
@@ -321,6 +346,9 @@ void hl_say_what_is_unavailable(struct hl_session *session)
     for (size_t i = 0; i < sizeof of_the_process / sizeof of_the_process[0]; i++)
         if (!hl_is_known(known, of_the_process[i]))
             say_missing(session, of_the_process[i]);
+        else if (hl_is_known(session->process.approximate, of_the_process[i]))
+            say_about(session, of_the_process[i], hl_plat_why(session->plat, of_the_process[i]),
+                      true);
     if (!session->threads.known)
         say_missing(session, HL_PLAT_THREAD_LIST);
 }

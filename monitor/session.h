@@ -19,7 +19,7 @@
 
 #include "../platform/platform.h"
 
-#define HL_SHOWN_KEYS 15 /* that an `unavailable` line may name */
+#define HL_SHOWN_KEYS 16 /* that an `unavailable` line may name */
 
 struct hl_session {
     struct hl_config config;

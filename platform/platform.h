@@ -155,7 +155,8 @@ enum hl_plat_key {
     HL_PLAT_THREAD_LIST, /* which threads there are */
     HL_PLAT_THREAD_CPU,
     HL_PLAT_THREAD_NAME,
-    HL_PLAT_THREAD_STATE, /* with when it began, its on-core and runnable time */
+    HL_PLAT_THREAD_STATE, /* with when it began */
+    HL_PLAT_RUN_DELAY,    /* its on-core and runnable time, and how often it ran */
     HL_PLAT_THROTTLED,    /* time that a CPU quota took */
     HL_PLAT_SYSCALL,      /* in which system call a thread is */
     HL_PLAT_CHANNEL,      /* where in the kernel it sleeps */
@@ -172,6 +173,8 @@ const char *hl_plat_why(const struct hl_plat *plat, enum hl_plat_key key);
 
 struct hl_plat_process {
     uint32_t known;
+    uint32_t approximate; /* of those, what had to be got in a second-best way: hl_plat_why says
+                             which and why */
     uint64_t cpu_ns; /* all threads, also those that have ended */
     uint64_t rss_bytes;
     uint64_t peak_rss_bytes;

@@ -116,15 +116,15 @@ void hl_plat_thread_times(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
     ssize_t size = hl_plat_read_of_thread(plat, tid, "schedstat", text, sizeof text);
 
     if (size < 0) {
-        hl_plat_miss_of_thread(plat, HL_PLAT_THREAD_STATE, size);
+        hl_plat_miss_of_thread(plat, HL_PLAT_RUN_DELAY, size);
         return;
     }
     if (!hl_plat_parse_schedstat(text, (size_t)size, &times)) {
-        hl_plat_miss_because(plat, HL_PLAT_THREAD_STATE, hl_plat_not_understood);
+        hl_plat_miss_because(plat, HL_PLAT_RUN_DELAY, hl_plat_not_understood);
         return;
     }
     if (times.switches == 0 && !kernel_counts(plat)) {
-        hl_plat_miss_because(plat, HL_PLAT_THREAD_STATE, "this kernel does not offer it");
+        hl_plat_miss_because(plat, HL_PLAT_RUN_DELAY, "this kernel does not offer it");
         return;
     }
     state->times_known = true;

@@ -625,6 +625,8 @@ bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
     if (!look_up(tid, HL_PLAT_THREAD_STATE, &thread) || thread.state_unknown)
         return false;
     *state = thread.state;
+    if (is_missing(HL_PLAT_RUN_DELAY))
+        state->times_known = false;
     return true;
 }
 
@@ -671,6 +673,8 @@ bool hl_plat_look(struct hl_plat *plat, uint64_t tid, struct hl_plat_look *look)
     }
     *look = thread.look;
     look->state = thread.state;
+    if (is_missing(HL_PLAT_RUN_DELAY))
+        look->state.times_known = false;
     for (int key = HL_PLAT_SYSCALL; key <= HL_PLAT_HOLDER; key++)
         if (is_missing((enum hl_plat_key)key))
             look->known &= ~HL_KNOWN(key);

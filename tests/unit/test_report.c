@@ -570,6 +570,13 @@ Test(report, a_note_on_a_setting_says_what_would_have_been_understood)
     cr_assert(strstr(text.bytes, "variable=HEARTLINE_INTERVAL value=\"\" accepted="));
 }
 
+Test(report, a_note_on_a_second_best_figure_names_it)
+{
+    const struct hl_note_event note = {.flag = "approximate", .key = "cpu", .reason = "odd"};
+    RECORD(hl_report_note, &note, "note approximate key=cpu reason=odd",
+           "\"note\",\"approximate\":true,\"key\":\"cpu\",\"reason\":\"odd\"");
+}
+
 Test(report, a_note_on_a_fork_names_the_child)
 {
     const struct hl_note_event note = {.flag = "forked", .child = 4711, .last_flag = "unmonitored"};

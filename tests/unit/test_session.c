@@ -269,6 +269,16 @@ Test(session, an_unknown_figure_is_unknown_and_its_reason_is_said_once)
     story_expect_has(story_find("stop", 0), "\"self_cpu_ms\":null");
 }
 
+Test(session, a_second_best_figure_is_shown_and_a_note_says_so_once)
+{
+    scripted.process.approximate = HL_KNOWN(HL_PLAT_CPU);
+    story_run(601 * S);
+    story_expect_count("unavailable", 0);
+    story_expect_count("note", 1);
+    story_expect_has(story_find("note", 0), "\"approximate\":true,\"key\":\"cpu\",\"reason\":");
+    story_expect_lacks(beat(0), "\"cpu_cores\":null");
+}
+
 static void miss_rss(uintptr_t reason)
 {
     scripted_missing(HL_PLAT_RSS, (const char *)reason);

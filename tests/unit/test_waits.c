@@ -193,6 +193,20 @@ Test(waits, each_fact_that_is_missing_is_unknown_and_its_reason_is_said_once)
     }
 }
 
+Test(waits, where_no_run_delay_is_told_it_is_unknown_and_the_reason_said_once)
+{
+    scripted_missing(HL_PLAT_RUN_DELAY, "not told here");
+    story_push(0, 1, "write checkpoint");
+    thread(1)->state.state = 'S';
+    thread(1)->busy_milli = 50;
+    story_run(500 * S);
+    cr_expect_eq(story_count("STALL"), 3);
+    cr_expect_eq(story_count_with("STALL", "\"verdict\":\"blocked\""), 3);
+    cr_expect_eq(story_count_with("STALL", "\"run_delay\":null"), 3);
+    cr_expect_eq(unavailable("run_delay"), 1);
+    scripted_missing(HL_PLAT_RUN_DELAY, NULL);
+}
+
 Test(waits, of_a_busy_thread_only_the_call_is_said)
 {
     a_writer_waits_for_an_indexer();
