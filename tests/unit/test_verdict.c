@@ -183,11 +183,64 @@ Test(verdict, unknown_switches_or_times_prove_nothing)
     cr_expect_eq(view.verdict, HL_BLOCKED);
     then.switches = now.switches = 3;
     now.run_delay_ns = HL_UNKNOWN;
+    now.on_core_ns++;
     hl_verdict(&then, &now, 10 * SECOND, &view);
     cr_expect_eq(view.run_delay_milli, HL_UNKNOWN);
     now.on_core_ns = HL_UNKNOWN;
     hl_verdict(&then, &now, 10 * SECOND, &view);
     cr_expect_eq(view.cpu_milli, HL_UNKNOWN);
+}
+
+/* ---- where no run delay is told ------------------------------------------------------ */
+
+/* What ten seconds looked like to a system that tells state and CPU time alone. */
+static void judge_blind(char before, char after, uint64_t cpu)
+{
+    then = (struct hl_evidence){.known = true,
+                                .state = before,
+                                .run_delay_ns = HL_UNKNOWN,
+                                .switches = HL_UNKNOWN,
+                                .sleeps = HL_UNKNOWN};
+    now = then;
+    now.state = after;
+    now.on_core_ns = cpu * SECOND / 100;
+    hl_verdict(&then, &now, 10 * SECOND, &view);
+}
+
+Test(verdict, one_that_did_not_run_stayed_what_it_was)
+{
+    judge_blind('R', 'R', 0);
+    cr_expect_eq(view.verdict, HL_STARVED);
+    cr_expect_eq(view.run_delay_milli, 1000);
+    judge_blind('S', 'S', 0);
+    cr_expect_eq(view.verdict, HL_BLOCKED);
+    cr_expect_eq(view.run_delay_milli, 0);
+    judge_blind('D', 'S', 0);
+    cr_expect_eq(view.verdict, HL_BLOCKED);
+    cr_expect_eq(view.run_delay_milli, 0);
+}
+
+Test(verdict, one_that_ran_a_little_and_slept_at_both_looks_is_blocked)
+{
+    judge_blind('S', 'S', 100);
+    cr_expect_eq(view.verdict, HL_BLOCKED);
+    cr_expect_eq(view.run_delay_milli, HL_UNKNOWN, "nobody said so");
+    judge_blind('S', 'S', 101);
+    cr_expect_eq(view.verdict, HL_VERDICT_UNKNOWN);
+    judge_blind('R', 'R', 1);
+    cr_expect_eq(view.verdict, HL_VERDICT_UNKNOWN, "it may have slept");
+}
+
+Test(verdict, one_that_changed_is_busy_or_not_to_be_told)
+{
+    static const char changes[][2] = {{'R', 'S'}, {'S', 'R'}, {0, 'S'}, {'S', 0}, {'R', 0}};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        judge_blind(changes[i][0], changes[i][1], 0);
+        cr_expect_eq(view.verdict, HL_VERDICT_UNKNOWN);
+        cr_expect_eq(view.run_delay_milli, HL_UNKNOWN);
+        judge_blind(changes[i][0], changes[i][1], 600);
+        cr_expect_eq(view.verdict, HL_BUSY);
+    }
 }
 
 Test(verdict, stopped_is_what_the_scheduler_calls_t)
