@@ -20,10 +20,11 @@
 
 #include <mach/mach.h>
 
-/* One thread as the last list showed it. */
+/* One thread as a list showed it. */
 struct hl_plat_seen {
-    uint64_t tid, cpu_ns;
-    char state;
+    uint64_t tid;
+    uint64_t cpu_ns; /* UINT64_MAX = unknown, and so is all that follows */
+    char state;      /* 0 = unknown */
     char name[HL_PLAT_NAME_BYTES];
 };
 #define HL_PLAT_SEEN 16384 /* address space; what is not used costs no memory */
@@ -34,9 +35,17 @@ struct hl_plat {
     struct hl_plat_bell bell;
     struct hl_plat_capture *capture; /* stack.c; NULL = no memory for it */
     const char *why[HL_PLAT_KEYS];
-    uint64_t ticks_per_s; /* of the kernel's accounts; 0 = not known */
-    uint64_t seen_ns;     /* when the list was read; 0 = there is none */
+    /* process.c */
+    enum { HL_PLAT_TICKS_UNSURE, HL_PLAT_TICKS_RIGHT, HL_PLAT_TICKS_WRONG } ticks;
+    const char *why_not_ticks; /* a constant text where they are wrong */
+    uint64_t ticks_per_s;
+    uint64_t cpu_ns; /* the most that was ever said */
+    bool age_is_known;
+    uint64_t age_ns, age_at_ns; /* of the process; on the clock that goes on in sleep */
+    /* threads.c: the last list */
+    uint64_t seen_ns, seen_until_ns; /* when it was read, and how long it is good for; 0 = none */
     size_t seen_count;
+    bool seen_in_order; /* by tid, as the kernel has them */
     struct hl_plat_seen seen[HL_PLAT_SEEN];
 };
 
@@ -47,6 +56,11 @@ struct hl_plat {
 void hl_plat_miss_because(struct hl_plat *plat, enum hl_plat_key key, const char *text);
 void hl_plat_miss_call(struct hl_plat *plat, enum hl_plat_key key, const char *call,
                        kern_return_t result);
+void hl_plat_miss_errno(struct hl_plat *plat, enum hl_plat_key key, const char *call, int error);
+
+/* ---- process.c ---------------------------------------------------------- */
+
+void hl_plat_cpu_open(struct hl_plat *plat);
 
 /* ---- ports.c ------------------------------------------------------------ */
 
