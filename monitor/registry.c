@@ -20,6 +20,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#ifdef HL_OWN_BY_KEY
+#include <signal.h>
+#endif
 
 #define CHUNK 64u
 #define CHUNKS 1024u /* 65,536 threads */
@@ -28,8 +31,6 @@ struct chunk {
     struct monitor_progress *counters; /* HL_COUNTERS for each record; NULL = no memory for them */
     struct hl_record records[CHUNK];
 };
-
-_Thread_local _Atomic(struct hl_record *) hl_self;
 
 static _Atomic(struct chunk *) chunks[CHUNKS];
 static _Atomic uint32_t used;       /* records ever claimed */
@@ -40,10 +41,10 @@ static _Atomic uint32_t fork_epoch; /* how many forks lie between us and the fir
 static _Atomic bool off;
 unsigned char monitor_scopes_off;
 
-/* ---- the destructor ----------------------------------------------------- */
+/* ---- the key, and its destructor ------------------------------------------ */
 
-static pthread_key_t exit_key;
-static _Atomic int exit_key_state; /* 0 not made, 1 being made, 2 good, 3 not to be had */
+pthread_key_t hl_own_key;
+_Atomic int hl_own_key_state;
 
 #ifdef PTHREAD_DESTRUCTOR_ITERATIONS
 #define ROUNDS PTHREAD_DESTRUCTOR_ITERATIONS
@@ -65,25 +66,28 @@ static _Atomic int exit_key_state; /* 0 not made, 1 being made, 2 good, 3 not to
 #endif
 
 static void give_back(struct hl_record *record);
+static void thread_exits(void *record);
 
-static void thread_exits(void *value)
+static bool key_is_ready(void)
 {
-    struct hl_record *record = value;
-    if (++record->exit_rounds < EXIT_ROUNDS && pthread_setspecific(exit_key, record) == 0)
-        return;
-    atomic_store_explicit(&hl_self, HL_LEFT, memory_order_relaxed);
-    atomic_signal_fence(memory_order_seq_cst); /* no handler pushes onto what is given back */
-    give_back(record);
+    int state = atomic_load_explicit(&hl_own_key_state, memory_order_acquire);
+    if (state == HL_KEY_NONE &&
+        atomic_compare_exchange_strong(&hl_own_key_state, &state, HL_KEY_BEING_MADE)) {
+        state = pthread_key_create(&hl_own_key, thread_exits) == 0 ? HL_KEY_GOOD : HL_KEY_REFUSED;
+        atomic_store_explicit(&hl_own_key_state, state, memory_order_release);
+    }
+    return state == HL_KEY_GOOD;
 }
 
-static bool exit_key_is_ready(void)
+static bool key_may_be_set(void)
 {
-    int state = atomic_load_explicit(&exit_key_state, memory_order_acquire);
-    if (state == 0 && atomic_compare_exchange_strong(&exit_key_state, &state, 1)) {
-        state = pthread_key_create(&exit_key, thread_exits) == 0 ? 2 : 3;
-        atomic_store_explicit(&exit_key_state, state, memory_order_release);
-    }
-    return state == 2;
+    return key_is_ready() && hl_plat_key_is_signal_safe(hl_own_key);
+}
+
+/* In its destructor: another round comes. */
+static bool stays(struct hl_record *record)
+{
+    return ++record->exit_rounds < EXIT_ROUNDS && pthread_setspecific(hl_own_key, record) == 0;
 }
 
 /* Early, so that the key is one of those that a signal handler may set, and
@@ -91,17 +95,98 @@ static bool exit_key_is_ready(void)
  * the parent's threads would pass for the child's. */
 __attribute__((constructor)) static void prepare(void)
 {
-    exit_key_is_ready();
+    key_is_ready();
     pthread_atfork(NULL, NULL, hl_registry_after_fork_child);
 }
 
-/* Without the hook (it would allocate, perhaps inside malloc) the thread is
- * found by the monitor when it has gone. */
-static void hook_exit(struct hl_record *record)
+/* ---- the calling thread's own (own.h) --------------------------------------- */
+
+#ifndef HL_OWN_BY_KEY
+
+_Thread_local _Atomic(struct hl_record *) hl_self;
+
+static bool can_own(void)
 {
-    if (exit_key_is_ready() && hl_plat_key_is_signal_safe(exit_key))
-        pthread_setspecific(exit_key, record);
+    return true;
 }
+
+/* false: a signal handler was quicker, and *self is what it made. Without the hook for
+ * its end (it would allocate, perhaps inside malloc) the thread is found by the monitor
+ * when it has gone. */
+static bool own(struct hl_record **self, struct hl_record *record)
+{
+    if (!atomic_compare_exchange_strong(&hl_self, self, record))
+        return false;
+    if (key_may_be_set())
+        pthread_setspecific(hl_own_key, record);
+    return true;
+}
+
+static void thread_exits(void *value)
+{
+    struct hl_record *record = value;
+    if (stays(record))
+        return;
+    atomic_store_explicit(&hl_self, HL_LEFT, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); /* no handler pushes onto what is given back */
+    give_back(record);
+}
+
+#else
+
+static void keep_handlers_out(sigset_t *before)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+static void let_handlers_in(const sigset_t *before)
+{
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+/* What cannot be found again is not given away. */
+static bool can_own(void)
+{
+    return key_may_be_set();
+}
+
+/* As above; also false, with *self NULL, when it cannot be kept. */
+static bool own(struct hl_record **self, struct hl_record *record)
+{
+    sigset_t before;
+    keep_handlers_out(&before);
+    *self = hl_own();
+    bool is_first = *self == NULL && pthread_setspecific(hl_own_key, record) == 0;
+    let_handlers_in(&before);
+    return is_first;
+}
+
+static void leave(struct hl_record *record)
+{
+    pthread_setspecific(hl_own_key, HL_LEFT);
+    give_back(record);
+}
+
+/* The library took the value out of the key before it called this: a handler that
+ * pushed since has got a record of its own. HL_LEFT comes back where there is a round
+ * after the last that we take part in. */
+static void thread_exits(void *value)
+{
+    sigset_t before;
+    keep_handlers_out(&before);
+    struct hl_record *meanwhile = hl_own();
+    if (hl_is_record(meanwhile))
+        give_back(meanwhile);
+    if (!hl_is_record(value))
+        pthread_setspecific(hl_own_key, HL_LEFT);
+    else if (!stays(value))
+        leave(value);
+    let_handlers_in(&before);
+}
+
+#endif
 
 /* ---- the pool ------------------------------------------------------------ */
 
@@ -203,7 +288,7 @@ struct hl_record *hl_registry_join(void)
         return self;
     if (atomic_load_explicit(&off, memory_order_relaxed))
         return NULL;
-    struct hl_record *record = self == HL_LEFT ? NULL : claim();
+    struct hl_record *record = self == HL_LEFT || !can_own() ? NULL : claim();
     if (!record && !hl_is_record(hl_registry_self())) {
         atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
         return NULL;
@@ -211,13 +296,13 @@ struct hl_record *hl_registry_join(void)
     if (!record)
         return hl_registry_self();
     move_in(record);
-    if (!atomic_compare_exchange_strong(&hl_self, &self, record)) {
-        hl_release(&record->tid, 0); /* a signal handler joined in the lines above */
-        push_free(record);
-        return self;
-    }
-    hook_exit(record);
-    return record;
+    if (own(&self, record))
+        return record;
+    hl_release(&record->tid, 0); /* a signal handler joined in the lines above */
+    push_free(record);
+    if (!self)
+        atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
+    return self;
 }
 
 /* Scopes that are open already have pops to come: then the calls are not saved. */

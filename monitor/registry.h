@@ -2,17 +2,13 @@
 #ifndef HL_REGISTRY_H
 #define HL_REGISTRY_H
 
-#include "record.h"
+#include "own.h"
 
-/* The calling thread's record; NULL before its first push, HL_LEFT after its
- * last destructor. Eight bytes of initial-exec storage: no allocation at the
- * first touch, also in a library loaded with dlopen. Atomic against the
- * thread's own signal handlers. */
-extern _Thread_local _Atomic(struct hl_record *) hl_self;
-#define HL_LEFT ((struct hl_record *)1)
+/* The calling thread's record; NULL before its first push, HL_LEFT after its last
+ * destructor. */
 static inline struct hl_record *hl_registry_self(void)
 {
-    return atomic_load_explicit(&hl_self, memory_order_relaxed);
+    return hl_own();
 }
 static inline bool hl_is_record(const struct hl_record *record)
 {

@@ -720,7 +720,7 @@ void monitor_scope_expect(uint64_t limit_ms)
 
 uintptr_t monitor_scope_thread(void)
 {
-    return (uintptr_t)&hl_self;
+    return hl_own_name();
 }
 
 void monitor_progress_add(scope_progress progress, uint64_t n)

@@ -269,6 +269,7 @@ Test(registry, a_thread_whose_hook_came_too_late_is_reclaimed_when_it_is_known_t
     cr_expect_eq(losses.vanished, 0);
 }
 
+#ifndef HL_OWN_BY_KEY
 static void *leave_a_scope_open(void *record)
 {
     push_and_pop(record);
@@ -293,6 +294,7 @@ Test(registry, without_the_hook_a_gone_thread_is_reclaimed_and_counted)
     for (size_t i = 0; i < HL_COUNTERS; i++)
         cr_expect_eq(hl_counter_get(&record->counters[i].generation), 0);
 }
+#endif
 
 /* ---- signal handlers -------------------------------------------------------------------- */
 
@@ -340,6 +342,159 @@ Test(registry, first_pushes_that_interrupt_a_first_push_leave_one_record)
     hl_registry_losses(&losses);
     cr_expect_eq(losses.vanished + losses.overflow, 0);
 }
+
+/* ---- a record that is found by key ----------------------------------------------------------- */
+
+#ifdef HL_OWN_BY_KEY
+
+/* A signal that comes right before one of these, once: the build calls them by these names. */
+static bool before_set, before_mask;
+
+#ifdef pthread_setspecific
+
+static void interrupt(bool *here)
+{
+    bool is_here = *here;
+    *here = false;
+    if (is_here)
+        raise(SIGUSR1);
+}
+
+#undef pthread_setspecific
+#undef pthread_sigmask
+int pthread_setspecific(pthread_key_t key, const void *value);
+int pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
+
+int interrupted_setspecific(pthread_key_t key, const void *value)
+{
+    interrupt(&before_set);
+    return pthread_setspecific(key, value);
+}
+
+int interrupted_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    interrupt(&before_mask);
+    return pthread_sigmask(how, set, old);
+}
+#define NEEDS_INTERRUPTIONS() ((void)0)
+#else
+#define NEEDS_INTERRUPTIONS() cr_skip("not built for it")
+#endif
+
+static void push_in_handlers(void)
+{
+    struct sigaction action = {.sa_handler = push_in_handler, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR1, &action, NULL);
+}
+
+static void *first_push_interrupted(void *here)
+{
+    *(bool *)here = true;
+    scope_push("first");
+    cr_expect_not(*(bool *)here, "there was no signal");
+    cr_expect_eq(taken(), 1, "two records");
+    scope_pop();
+    return NULL;
+}
+
+Test(registry, a_handlers_push_amid_the_first_push_leaves_one_record)
+{
+    NEEDS_INTERRUPTIONS();
+    push_in_handlers();
+    in_thread(first_push_interrupted, &before_set);
+    cr_expect_eq(taken(), 0);
+    in_thread(first_push_interrupted, &before_mask);
+    cr_expect_eq(taken(), 0);
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.vanished + losses.overflow, 0);
+}
+
+static void *end_interrupted(void *unused)
+{
+    scope_push("x");
+    scope_pop();
+    before_mask = true;
+    return unused;
+}
+
+/* The key is empty while its destructor runs. */
+Test(registry, a_handlers_push_when_the_thread_ends_leaves_no_record_behind)
+{
+    NEEDS_INTERRUPTIONS();
+    push_in_handlers();
+    in_thread(end_interrupted, NULL);
+    cr_expect_not(before_mask, "there was no signal");
+    cr_expect_eq(hl_registry_count(), 2, "it got one of its own");
+    cr_expect_eq(taken(), 0);
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.vanished + losses.overflow, 0);
+}
+
+Test(registry, a_key_that_is_not_ready_holds_nothing)
+{
+    scope_push("x");
+    cr_expect(hl_is_record(hl_registry_self()));
+    hl_own_key_state = HL_KEY_BEING_MADE;
+    cr_expect_null(hl_registry_self());
+}
+
+Test(registry, the_first_push_of_all_makes_the_key)
+{
+    hl_own_key_state = HL_KEY_NONE; /* the constructors of others run before ours */
+    cr_expect_null(hl_registry_self());
+    scope_push("x");
+    cr_expect_eq(hl_own_key_state, HL_KEY_GOOD);
+    cr_expect(is_taken(hl_registry_self()));
+}
+
+static void push_without_a_key(int state)
+{
+    hl_own_key_state = state;
+    errno = 4711;
+    scope_push("lost");
+    scope_progress progress = scope_push_progress("lost, too", 3);
+    scope_progress_add(progress, 1);
+    scope_expect(1);
+    scope_pop();
+    cr_expect_eq(errno, 4711);
+    cr_expect_null(hl_registry_self());
+    cr_expect_eq(hl_registry_count(), 0, "a record that nobody finds");
+}
+
+Test(registry, without_a_key_pushes_are_lost_and_counted)
+{
+    push_without_a_key(HL_KEY_BEING_MADE);
+    push_without_a_key(HL_KEY_REFUSED);
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.overflow, 2 * 3, "the pop, too, has nowhere to be counted");
+}
+
+Test(registry, a_key_that_may_not_be_set_in_a_handler_is_never_set)
+{
+    scripted.key_unsafe = true;
+    push_without_a_key(HL_KEY_GOOD);
+    scripted.key_unsafe = false;
+    scope_push("x");
+    cr_expect(is_taken(hl_registry_self()));
+}
+
+static void *name_of_thread(void *name)
+{
+    *(uintptr_t *)name = hl_own_name();
+    return NULL;
+}
+
+Test(registry, threads_are_named_before_they_have_a_record_and_go_on_to_be)
+{
+    uintptr_t name = hl_own_name(), other = 0;
+    scope_push("x");
+    cr_expect_eq(hl_own_name(), name);
+    in_thread(name_of_thread, &other);
+    cr_expect_neq(other, name);
+    cr_expect_eq((name | other) % 2, 0);
+}
+
+#endif
 
 /* ---- fork ---------------------------------------------------------------------------------- */
 

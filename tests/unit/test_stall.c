@@ -1063,7 +1063,7 @@ Test(stall, the_end_of_an_own_limit_is_taken_though_the_rest_does_not_hold_still
     scope_push("outer");
     scope_push("bounded");
     scope_expect(100000);
-    struct hl_record *record = hl_self;
+    struct hl_record *record = hl_registry_self();
     struct hl_stalls *stalls = &story_session.stalls;
     for (unsigned i = 0; i < 6; i++) {
         if (i == 5)
@@ -1096,7 +1096,7 @@ Test(stall, a_scope_that_ends_in_the_middle_of_a_look_is_not_reported_twice)
     hl_progress_init(&progress);
     hl_stalls_init(&stalls, &hooks, &clock, &progress, 100 * S, 0, HL_UNKNOWN, 10);
     scope_push("work");
-    struct hl_record *record = hl_self;
+    struct hl_record *record = hl_registry_self();
     for (unsigned i = 0; i < 6; i++) {
         hl_snapshot(record, record->index, &stack);
         if (i == 5)
@@ -1159,7 +1159,7 @@ Test(stall, an_own_limit_that_could_not_be_seen_is_kept_until_it_can)
     scope_expect(3600000);
     scope_push("bounded");
     scope_expect(100000);
-    struct hl_record *record = hl_self;
+    struct hl_record *record = hl_registry_self();
     struct hl_stalls *stalls = &story_session.stalls;
     for (unsigned i = 0; i < 8; i++) {
         hl_snapshot(record, record->index, &stack);
@@ -1186,7 +1186,7 @@ Test(stall, a_thread_that_churns_shows_life)
     static struct hl_stack stack;
     story_open();
     scope_push("work");
-    struct hl_record *record = hl_self;
+    struct hl_record *record = hl_registry_self();
     struct hl_stalls *stalls = &story_session.stalls;
     for (unsigned i = 0; i < 20; i++) {
         hl_snapshot(record, record->index, &stack);
