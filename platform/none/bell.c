@@ -1,24 +1,35 @@
 /* platform/none/bell.c - see bell.h.
  *
- * The flag is raised before the pipe is looked up, and looked at after a new pipe
- * was published, so a pipe that the application closes loses no call. Without
- * any pipe the sleep goes in slices and looks at the flag.
+ * The flag is raised before the sockets are looked up, and looked at after new ones
+ * were published, so a pair that the application closes loses no call. Without
+ * any the sleep goes in slices and looks at the flag.
+ *
+ * Not a pipe: on macOS its inode is made of an address in the kernel, which the next
+ * pipe may get (XNU, bsd/kern/sys_pipe.c), so the application's could pass for ours;
+ * sockets are counted (uipc_usrreq.c). And who rings when one end was closed would get
+ * SIGPIPE, in a thread of the application.
  */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE
+#define _DARWIN_C_SOURCE
 #include "bell.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define SLICE_MS 50
 #define LONGEST_MS 86400000 /* of one system call */
-#define REBUILDS 3          /* of the pipe within one wait */
+#define REBUILDS 3          /* of the pair within one wait */
 
-/* ---- the pipe ---------------------------------------------------------------- */
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* macOS: set for the socket, see below */
+#endif
+
+/* ---- the two ends ---------------------------------------------------------------- */
 
 /* The number while it is still ours, else -1. */
 static int ours(const struct hl_plat_kept *kept)
@@ -42,7 +53,18 @@ static void let_go(struct hl_plat_kept *kept)
         close(number);
 }
 
-/* Takes over one end of a new pipe: moved up, never waiting, not inherited. */
+static void keep_quiet(int number)
+{
+#ifdef SO_NOSIGPIPE
+    int yes = 1;
+
+    setsockopt(number, SOL_SOCKET, SO_NOSIGPIPE, &yes, sizeof yes);
+#else
+    (void)number;
+#endif
+}
+
+/* Takes over one end of a new pair: moved up, never waiting, not inherited. */
 static bool keep(struct hl_plat_kept *kept, int end)
 {
     struct stat is;
@@ -56,6 +78,7 @@ static bool keep(struct hl_plat_kept *kept, int end)
         close(number);
         return false;
     }
+    keep_quiet(number);
     atomic_store(&kept->device, (uint64_t)is.st_dev);
     atomic_store(&kept->inode, (uint64_t)is.st_ino);
     atomic_store(&kept->number, number);
@@ -68,12 +91,12 @@ void hl_plat_bell_close(struct hl_plat_bell *bell)
     let_go(&bell->hear);
 }
 
-static void make_pipe(struct hl_plat_bell *bell)
+static void make_pair(struct hl_plat_bell *bell)
 {
     int ends[2];
 
     hl_plat_bell_close(bell);
-    if (pipe(ends) != 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0)
         return;
     bool has_hear = keep(&bell->hear, ends[0]);
     if (!keep(&bell->call, ends[1]) || !has_hear)
@@ -86,7 +109,7 @@ void hl_plat_bell_open(struct hl_plat_bell *bell)
 
     atomic_init(&bell->hear.number, -1);
     atomic_init(&bell->call.number, -1);
-    make_pipe(bell);
+    make_pair(bell);
     errno = saved;
 }
 
@@ -97,7 +120,7 @@ static int descriptor_to_sleep_on(struct hl_plat_bell *bell, int *rebuilds)
 
     if ((hear < 0 || ours(&bell->call) < 0) && *rebuilds < REBUILDS) {
         ++*rebuilds;
-        make_pipe(bell);
+        make_pair(bell);
         hear = ours(&bell->hear);
     }
     return hear;
@@ -119,8 +142,8 @@ void hl_plat_bell_ring(struct hl_plat_bell *bell)
     atomic_store(&bell->rung, true);
     int call = ours(&bell->call);
     if (call >= 0) {
-        ssize_t written = write(call, "", 1);
-        (void)written; /* a full pipe ends the sleep just as well */
+        ssize_t sent = send(call, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)sent; /* one that is full ends the sleep just as well */
     }
     errno = saved;
 }

@@ -1,6 +1,6 @@
 /* platform/none/bell.h - a sleep that any thread can end, with what every POSIX system has.
  *
- * A flag says that somebody rang, and a byte in a pipe ends the sleep. A descriptor
+ * A flag says that somebody rang, and a byte in a socket ends the sleep. A descriptor
  * is compared with what it was before each use, since the application may have
  * closed it and got its number for itself.
  */
@@ -19,7 +19,7 @@ struct hl_plat_kept {
 };
 
 struct hl_plat_bell {
-    struct hl_plat_kept hear, call; /* the two ends of the pipe */
+    struct hl_plat_kept hear, call; /* the two ends of a pair of sockets */
     atomic_bool rung;
 };
 

@@ -280,6 +280,30 @@ Test(closed, again_and_again_does_not_make_it_spin)
     cr_assert_lt(closed->foreign_bytes, 3000, "%d switches", closed->foreign_bytes);
 }
 
+static void close_one_by_one(void *shared)
+{
+    struct closed *closed = shared;
+    struct hl_plat *plat = hl_plat_open();
+
+    close_from(100);
+    for (int descriptor = 3; descriptor < 100; descriptor++) {
+        if (close(descriptor) != 0)
+            continue;
+        hl_plat_wake(plat);
+        hl_plat_wait(plat, 10 * S, &closed->woken);
+        if (!closed->woken.woken)
+            abort();
+    }
+}
+
+Test(closed, any_of_them_alone_kills_nobody_who_wakes_it)
+{
+    struct closed *closed = hl_plat_map_shared(sizeof *closed);
+
+    in_child(close_one_by_one, closed);
+    cr_assert_lt(length(&closed->woken), LATE);
+}
+
 /* ---- stops ------------------------------------------------------------------------------- */
 
 struct stopped {
