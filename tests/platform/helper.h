@@ -33,6 +33,16 @@ static inline bool is_linux(void)
     return strcmp(hl_plat_name, "linux") == 0;
 }
 
+/* The platform of macOS on a model of it, which reads /proc and opens files for that. */
+static inline bool is_model(void)
+{
+#ifdef __APPLE__
+    return false;
+#else
+    return strcmp(hl_plat_name, "macos") == 0;
+#endif
+}
+
 #define ONLY_ON_LINUX(why) \
     do {                   \
         if (!is_linux())   \

@@ -630,6 +630,12 @@ Test(threads, states_tell_a_sleeper_from_a_spinner)
     cr_assert_eq(slept.state, 'S');
     cr_assert(first.start_known && second.start_known);
     cr_assert_eq(first.start, second.start);
+    if (!first.times_known) {
+        cr_assert_str_neq(hl_plat_why(plat, HL_PLAT_RUN_DELAY), "not asked for yet");
+        end_work(&spinner);
+        end_work(&sleeper);
+        cr_skip("this platform does not know run delay");
+    }
     cr_assert(first.times_known && second.times_known && slept.times_known);
     uint64_t passed =
         second.on_core_ns - first.on_core_ns + second.run_delay_ns - first.run_delay_ns;
