@@ -1,4 +1,5 @@
 /* platform/frames.c - see frames.h. */
+#define _POSIX_C_SOURCE 200809L
 #include "frames.h"
 
 #include <limits.h>
@@ -96,7 +97,7 @@ static bool read_record(const struct chain *chain, uintptr_t fp, struct record *
 {
     struct hl_frames_walker *walker = chain->walker;
 
-    if (fp == 0 || fp < chain->low || (fp & (walker->rules->alignment - 1)) != 0 ||
+    if (fp < chain->low || (fp & (walker->rules->alignment - 1)) != 0 ||
         !look_up(walker, fp, chain->high, record, sizeof *record))
         return false;
     /* The frame pointer, too: Swift marks its asynchronous frames in it (bit 60). */
@@ -128,6 +129,8 @@ void hl_frames_walk(struct hl_frames_walker *walker, struct hl_frames_registers 
     struct chain chain = {walker, registers->sp, end_for(fp, low, high)};
     struct record record;
 
+    walker->held_bytes = 0; /* it may be of another walk, and old */
+    walker->is_narrow = false;
     frames->pc[0] = hl_frames_strip(registers->pc, walker->address_bits);
     frames->count = 1;
     frames->truncated = true;

@@ -60,7 +60,7 @@ struct hl_frames_walker {
     void *window; /* prepared: writing to it must neither fault nor allocate */
     size_t window_bytes;
     size_t page_bytes; /* a power of two */
-    /* The walker's own, zero at first. */
+    /* The walker's own. */
     uintptr_t held_at; /* what the window holds */
     size_t held_bytes;
     bool is_narrow; /* a whole window could not be read: a page at a time from here on */
