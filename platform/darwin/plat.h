@@ -85,5 +85,7 @@ bool hl_plat_is_gone(kern_return_t result);
  * had. Closing makes no Mach call: it is also done in the child of a fork. */
 void hl_plat_capture_open(struct hl_plat *plat);
 void hl_plat_capture_close(struct hl_plat *plat);
+/* A thread of our own, which must never be stopped. */
+void hl_plat_capture_spare(uint64_t tid);
 
 #endif
