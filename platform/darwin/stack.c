@@ -161,9 +161,10 @@ static void after_fork_in_parent(void)
     atomic_fetch_sub(&guard.forks, 1);
 }
 
-/* Of the threads that captured, or forked at the same time, none is here. */
+/* Of the threads that captured, were stuck, or forked at the same time, none is here. */
 static void after_fork_in_child(void)
 {
+    atomic_store(&guard.over, NULL);
     atomic_store(&guard.forks, 0);
     atomic_store(&guard.is_capturing, false);
 }

@@ -1,0 +1,960 @@
+/* tests/mach/test_stack.c - the stack of another thread, on a Mach that only this test moves,
+ * and on the real threads of this process.
+ *
+ * That a capture is given up for good holds for the process. So whatever may lead to that
+ * is done in a child, which reports by its exit status: 0, or the line that was not true.
+ */
+#define _GNU_SOURCE
+#include "../../platform/darwin/images.h"
+#include "../../platform/darwin/plat.h"
+#include "../doubles/mach/fake_mach.h"
+
+#include <criterion/criterion.h>
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NOINLINE __attribute__((noinline, noclone))
+
+/* ---- in a child ----------------------------------------------------------------- */
+
+#define MUST(condition)      \
+    do {                     \
+        if (!(condition))    \
+            return __LINE__; \
+    } while (0)
+
+/* exit statuses have eight bits, lines more */
+static int in_child(int (*scenario)(void *data), void *data)
+{
+    int *line = mmap(NULL, sizeof *line, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int status, result;
+    pid_t child = fork();
+
+    if (child == 0) {
+        *line = scenario(data);
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    result = status == 0 ? *line : -status;
+    munmap(line, sizeof *line);
+    return result;
+}
+
+static void sleep_ns(long ns)
+{
+    struct timespec time = {0, ns};
+
+    nanosleep(&time, NULL);
+}
+
+/* ---- a scripted thread ------------------------------------------------------------- */
+
+/* Three frames and the function that has none: pc and four returns, of the right kind
+ * of memory for any processor. */
+#define FRAMES 3
+static _Alignas(16) uintptr_t stack[64];
+static uintptr_t code_at(size_t frame)
+{
+    return 0x104000000 + 0x100 * frame;
+}
+
+static uint64_t add_thread(void)
+{
+    uint64_t tid = fake_thread_add("worker");
+
+    memset(stack, 0, sizeof stack);
+    for (size_t i = 0; i < FRAMES; i++) {
+        stack[8 * (i + 1)] = i + 1 < FRAMES ? (uintptr_t)&stack[8 * (i + 2)] : 0;
+        stack[8 * (i + 1) + 1] = code_at(i + 1);
+    }
+    fake_thread_registers(tid, code_at(0), (uintptr_t)&stack[8], (uintptr_t)stack, 0);
+    return tid;
+}
+
+static bool is_that_stack(const struct hl_plat_frames *frames)
+{
+    if (frames->count != FRAMES + 1 || frames->truncated)
+        return false;
+    for (size_t i = 0; i <= FRAMES; i++)
+        if (frames->pc[i] != code_at(i))
+            return false;
+    return true;
+}
+
+static bool nothing_is_outstanding(void)
+{
+    struct fake_outstanding left = fake_outstanding();
+
+    return left.rights == 0 && left.names == 0 && left.arrays == 0 && left.suspensions == 0;
+}
+
+static bool why_begins(const struct hl_plat *plat, const char *text)
+{
+    return strncmp(hl_plat_why(plat, HL_PLAT_STACK), text, strlen(text)) == 0;
+}
+
+/* ---- what it finds -------------------------------------------------------------------- */
+
+static int find_the_frames(void *data)
+{
+    struct hl_plat_frames frames;
+
+    (void)data;
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    MUST(hl_plat_thread_frames(plat, tid, true, &frames));
+    MUST(is_that_stack(&frames));
+    MUST(fake_uses(FAKE_THREAD_SUSPEND) == 1);
+    MUST(fake_uses(FAKE_THREAD_RESUME) == 1);
+    MUST(nothing_is_outstanding());
+    hl_plat_close(plat);
+    return 0;
+}
+
+Test(capture, finds_the_frames_and_leaves_no_trace)
+{
+    cr_assert_eq(in_child(find_the_frames, NULL), 0);
+}
+
+static void dawdle(enum fake_call call, void *data)
+{
+    if (call == FAKE_THREAD_GET_STATE)
+        sleep_ns(*(const long *)data);
+}
+
+static int tell_the_time(void *data)
+{
+    long pause_ns = 300000;
+    struct hl_plat_frames frames;
+
+    (void)data;
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    fake_before_each(dawdle, &pause_ns);
+    MUST(hl_plat_thread_frames(plat, tid, true, &frames));
+    MUST(frames.suspended_ns >= 300000);
+    MUST(frames.suspended_ns < 1000000000);
+    return 0;
+}
+
+Test(capture, tells_for_how_long_the_thread_was_stopped)
+{
+    cr_assert_eq(in_child(tell_the_time, NULL), 0);
+}
+
+/* ---- what it refuses --------------------------------------------------------------------- */
+
+static int refuse(struct hl_plat *plat, uint64_t tid, bool may_interrupt, const char *why)
+{
+    struct hl_plat_frames frames;
+    uint64_t before = fake_uses(FAKE_THREAD_SUSPEND);
+
+    MUST(!hl_plat_thread_frames(plat, tid, may_interrupt, &frames));
+    MUST(frames.suspended_ns == 0);
+    MUST(frames.count == 0);
+    MUST(why_begins(plat, why));
+    MUST(fake_uses(FAKE_THREAD_SUSPEND) == before);
+    MUST(nothing_is_outstanding());
+    return 0;
+}
+
+Test(capture, is_refused_without_leave_to_interrupt)
+{
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    cr_assert_eq(refuse(plat, add_thread(), false, "threads may not be interrupted"), 0);
+    hl_plat_close(plat);
+}
+
+Test(capture, is_refused_of_the_caller)
+{
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    cr_assert_eq(refuse(plat, hl_plat_thread_id(), true, "a thread cannot be stopped by itself"),
+                 0);
+    hl_plat_close(plat);
+}
+
+Test(capture, is_refused_of_the_monitors_own_threads)
+{
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    hl_plat_capture_spare(tid);
+    cr_assert_eq(refuse(plat, tid, true, "a thread of the monitor"), 0);
+    hl_plat_close(plat);
+}
+
+Test(capture, is_refused_of_a_thread_that_is_gone)
+{
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    fake_thread_exit(tid);
+    cr_assert_eq(refuse(plat, tid, true, "the thread is gone"), 0);
+    cr_assert_eq(refuse(plat, 0, true, "the thread is gone"), 0);
+    hl_plat_close(plat);
+}
+
+Test(capture, is_refused_under_rosetta)
+{
+    fake_reset();
+    fake_machine(FAKE_ROSETTA);
+    struct hl_plat *plat = hl_plat_open();
+    cr_assert_eq(refuse(plat, add_thread(), true, "running under Rosetta"), 0);
+    hl_plat_close(plat);
+}
+
+static int fail_to_tell_rosetta(void *data)
+{
+    (void)data;
+    for (uint64_t k = 1; k <= 8; k++) { /* whichever of its questions it is */
+        fake_reset();
+        fake_fail(FAKE_SYSCTL, 1, EPERM, true);
+        struct hl_plat *plat = hl_plat_open();
+        int line = refuse(plat, add_thread(), true, "it cannot be told whether");
+        if (line != 0)
+            return line;
+        hl_plat_close(plat);
+    }
+    return 0;
+}
+
+Test(capture, is_refused_where_rosetta_cannot_be_ruled_out)
+{
+    cr_assert_eq(in_child(fail_to_tell_rosetta, NULL), 0);
+}
+
+static int be_slow_once(void *data)
+{
+    long pause_ns = 1200000;
+    struct hl_plat_frames frames;
+
+    (void)data;
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    fake_before_each(dawdle, &pause_ns);
+    MUST(hl_plat_thread_frames(plat, tid, true, &frames));
+    MUST(is_that_stack(&frames));
+    MUST(frames.suspended_ns > 1000000);
+    fake_before_each(NULL, NULL);
+    MUST(refuse(plat, tid, true, "given up: a thread was stopped for more than 1 ms") == 0);
+    struct hl_plat *other = hl_plat_open(); /* it is said of the process */
+    MUST(refuse(other, tid, true, "given up: a thread was stopped for more than 1 ms") == 0);
+    return 0;
+}
+
+Test(capture, is_given_up_for_good_after_a_slow_one)
+{
+    cr_assert_eq(in_child(be_slow_once, NULL), 0);
+}
+
+static int be_stuck_once(void *data)
+{
+    struct hl_plat_frames frames;
+    bool lasting = *(const bool *)data;
+
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    fake_fail(FAKE_THREAD_RESUME, 1, KERN_FAILURE, lasting);
+    MUST(hl_plat_thread_frames(plat, tid, true, &frames));
+    MUST(fake_uses(FAKE_THREAD_RESUME) == 2);
+    MUST(fake_outstanding().rights == 0);
+    MUST(fake_outstanding().suspensions == lasting);
+    fake_fail(FAKE_THREAD_RESUME, 0, 0, false);
+    uint64_t before = fake_uses(FAKE_THREAD_SUSPEND);
+    bool again = hl_plat_thread_frames(plat, tid, true, &frames);
+    MUST(again == !lasting);
+    MUST(fake_uses(FAKE_THREAD_SUSPEND) == before + !lasting);
+    MUST(!lasting || why_begins(plat, "given up: a thread could not be resumed"));
+    return 0;
+}
+
+Test(capture, resumes_once_more_where_that_failed)
+{
+    cr_assert_eq(in_child(be_stuck_once, &(bool){false}), 0);
+}
+
+Test(capture, is_given_up_for_good_when_a_thread_cannot_be_resumed)
+{
+    cr_assert_eq(in_child(be_stuck_once, &(bool){true}), 0);
+}
+
+/* ---- every call fails ----------------------------------------------------------------------- */
+
+struct failure {
+    uint64_t k;
+    int code;
+    bool lasting;
+};
+
+#define THAT_WAS_ALL (-1000)
+
+static int fail_one(void *data)
+{
+    const struct failure *failure = data;
+    struct hl_plat_frames frames;
+
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    MUST(plat);
+    fake_thread_add("other");
+    uint64_t tid = add_thread(), before = fake_uses_of_all();
+    fake_fail_any(failure->k, failure->code, failure->lasting);
+    uint64_t resumed = fake_uses(FAKE_THREAD_RESUME);
+    bool is_captured = hl_plat_thread_frames(plat, tid, true, &frames);
+    resumed = fake_uses(FAKE_THREAD_RESUME) - resumed;
+    bool is_over = fake_uses_of_all() - before < failure->k;
+    struct fake_outstanding left = fake_outstanding();
+    bool stays_stuck = failure->lasting && resumed > 0 && !is_over;
+    MUST(left.rights == 0 && left.arrays == 0);
+    MUST(left.suspensions == 0 || stays_stuck);
+    MUST(resumed <= 2);
+    MUST(!is_captured || frames.count > 0);
+    MUST(!is_captured || frames.pc[0] == code_at(0));
+    MUST(is_captured || *hl_plat_why(plat, HL_PLAT_STACK));
+    MUST(!is_over || (is_captured && is_that_stack(&frames)));
+    if (!stays_stuck) { /* and it goes on as if nothing had been */
+        fake_fail_any(0, 0, false);
+        MUST(hl_plat_thread_frames(plat, tid, true, &frames));
+        MUST(is_that_stack(&frames));
+        MUST(fake_outstanding().rights == 0);
+    }
+    return is_over ? THAT_WAS_ALL : 0;
+}
+
+Test(capture, survives_every_call_failing_at_every_use, .timeout = 300)
+{
+    static const int codes[] = {KERN_FAILURE,           KERN_TERMINATED,
+                                KERN_INVALID_ARGUMENT,  KERN_INVALID_ADDRESS,
+                                MACH_SEND_INVALID_DEST, KERN_RESOURCE_SHORTAGE};
+    uint64_t failures = 0;
+
+    for (size_t c = 0; c < sizeof codes / sizeof codes[0]; c++)
+        for (int lasting = 0; lasting < 2; lasting++) {
+            int line = 0;
+            for (uint64_t k = 1; line == 0; k++, failures++) {
+                struct failure failure = {k, codes[c], lasting};
+                line = in_child(fail_one, &failure);
+                cr_assert(line == 0 || line == THAT_WAS_ALL, "line %d: use %zu, code %#x, %s", line,
+                          (size_t)k, (unsigned)codes[c], lasting ? "for good" : "once");
+            }
+        }
+    cr_assert_gt(failures, 12 * 10);
+}
+
+/* It exits before each of the calls in turn. */
+static void exit_before(enum fake_call call, void *data)
+{
+    uint64_t *left = data;
+
+    (void)call;
+    if (left[0] > 0 && --left[0] == 0)
+        fake_thread_exit(left[1]);
+}
+
+static int lose_the_thread(void *data)
+{
+    struct hl_plat_frames frames;
+    uint64_t plan[2] = {*(const uint64_t *)data};
+
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    plan[1] = add_thread();
+    fake_before_each(exit_before, plan);
+    bool is_captured = hl_plat_thread_frames(plat, plan[1], true, &frames);
+    fake_before_each(NULL, NULL);
+    MUST(fake_outstanding().rights == 0 && fake_outstanding().arrays == 0);
+    MUST(is_captured || why_begins(plat, "the thread is gone"));
+    return plan[0] > 0 ? THAT_WAS_ALL : 0;
+}
+
+Test(capture, survives_a_thread_that_exits_before_any_call)
+{
+    int line = 0;
+
+    for (uint64_t k = 1; line == 0; k++) {
+        line = in_child(lose_the_thread, &k);
+        cr_assert(line == 0 || line == THAT_WAS_ALL, "line %d: before call %zu", line, (size_t)k);
+    }
+}
+
+static int capture_often(void *data)
+{
+    struct hl_plat_frames frames;
+    int captured = 0;
+
+    (void)data;
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    for (int i = 0; i < 20; i++)
+        fake_thread_add("other");
+    for (int i = 0; i < 2000; i++)
+        captured += hl_plat_thread_frames(plat, tid, true, &frames) && is_that_stack(&frames);
+    MUST(captured > 0);
+    MUST(nothing_is_outstanding());
+    MUST(captured == 2000 || why_begins(plat, "given up: a thread was stopped"));
+    return -captured;
+}
+
+/* On a machine that others use, too, one of them may take longer than a millisecond. */
+Test(capture, leaves_nothing_behind_in_ten_thousand, .timeout = 300)
+{
+    int captured = 0;
+
+    for (int round = 0; captured < 10000; round++) {
+        int line = in_child(capture_often, NULL);
+        cr_assert_lt(line, 0, "line %d", line);
+        cr_assert_lt(round, 1000);
+        captured -= line;
+    }
+}
+
+/* ---- forks -------------------------------------------------------------------------------------- */
+
+static atomic_bool is_capturing, is_forking;
+static atomic_int meetings;
+
+static void note_capture(enum fake_call call, void *data)
+{
+    (void)data;
+    if (call == FAKE_THREAD_SUSPEND) {
+        atomic_store(&is_capturing, true);
+        atomic_fetch_add(&meetings, atomic_load(&is_forking));
+        sleep_ns(200000);
+    }
+    if (call == FAKE_PORT_DEALLOCATE)
+        atomic_store(&is_capturing, false);
+}
+
+/* Told to the system before the platform's handler: so they run inside of those. */
+static void fork_begins(void)
+{
+    atomic_store(&is_forking, true);
+    atomic_fetch_add(&meetings, atomic_load(&is_capturing));
+}
+
+static void fork_ends(void)
+{
+    atomic_store(&is_forking, false);
+}
+
+static atomic_bool is_enough;
+
+static void *fork_often(void *data)
+{
+    (void)data;
+    while (!atomic_load(&is_enough)) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(0);
+        waitpid(child, NULL, 0);
+        sleep_ns(100000);
+    }
+    return NULL;
+}
+
+static int meet_no_fork(void *data)
+{
+    struct hl_plat_frames frames;
+    pthread_t forker;
+    int captured = 0, refused = 0;
+
+    (void)data;
+    pthread_atfork(fork_begins, fork_ends, NULL);
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    fake_before_each(note_capture, NULL);
+    pthread_create(&forker, NULL, fork_often, NULL);
+    for (int i = 0; i < 2000 && !why_begins(plat, "given up"); i++) {
+        if (hl_plat_thread_frames(plat, tid, true, &frames))
+            captured++;
+        else if (why_begins(plat, "a fork is going on"))
+            refused++;
+    }
+    atomic_store(&is_enough, true);
+    pthread_join(forker, NULL);
+    MUST(captured > 0);
+    MUST(atomic_load(&meetings) == 0);
+    return -captured;
+}
+
+Test(capture, never_meets_a_fork, .timeout = 120)
+{
+    int captured = 0;
+
+    for (int round = 0; round < 200 && captured < 500; round++) {
+        int line = in_child(meet_no_fork, NULL);
+        cr_assert_lt(line, 0, "line %d", line);
+        captured -= line;
+    }
+}
+
+static void *fork_once(void *took_ns)
+{
+    struct timespec began, ended;
+
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    waitpid(child, NULL, 0);
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    *(int64_t *)took_ns =
+        (ended.tv_sec - began.tv_sec) * 1000000000LL + ended.tv_nsec - began.tv_nsec;
+    return NULL;
+}
+
+/* As a capture under Rosetta does. */
+static void hang_during(enum fake_call call, void *data)
+{
+    static bool has_hung;
+    pthread_t forker;
+
+    if (call != FAKE_TASK_THREADS || has_hung)
+        return;
+    has_hung = true;
+    pthread_create(&forker, NULL, fork_once, data);
+    pthread_join(forker, NULL);
+}
+
+static int hang(void *data)
+{
+    struct hl_plat_frames frames;
+    int64_t took_ns = 0;
+
+    (void)data;
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    fake_before_each(hang_during, &took_ns);
+    hl_plat_thread_frames(plat, tid, true, &frames);
+    MUST(took_ns >= 5000000);
+    MUST(took_ns < 2000000000);
+    return 0;
+}
+
+Test(capture, that_hangs_holds_up_a_fork_for_some_milliseconds_only, .timeout = 30)
+{
+    cr_assert_eq(in_child(hang, NULL), 0);
+}
+
+static int ask_in_a_hook(void *data)
+{
+    (void)data;
+    return 0;
+}
+
+static struct hl_plat *inner;
+static uint64_t inner_tid;
+static bool inner_result;
+
+static void *capture_inside(void *data)
+{
+    struct hl_plat_frames frames;
+
+    (void)data;
+    inner_result = hl_plat_thread_frames(inner, inner_tid, true, &frames);
+    return NULL;
+}
+
+static void capture_meanwhile(enum fake_call call, void *data)
+{
+    static bool is_done;
+    pthread_t other;
+
+    (void)data;
+    if (call != FAKE_TASK_THREADS || is_done)
+        return;
+    is_done = true;
+    pthread_create(&other, NULL, capture_inside, NULL);
+    pthread_join(other, NULL);
+}
+
+static int capture_in_company(void *data)
+{
+    struct hl_plat_frames frames;
+
+    (void)data;
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    inner = hl_plat_open();
+    inner_tid = add_thread();
+    inner_result = true;
+    fake_before_each(capture_meanwhile, NULL);
+    MUST(hl_plat_thread_frames(plat, inner_tid, true, &frames));
+    MUST(!inner_result);
+    MUST(why_begins(inner, "another capture is going on"));
+    MUST(hl_plat_thread_frames(inner, inner_tid, true, &frames));
+    return 0;
+}
+
+Test(capture, is_refused_while_another_one_goes_on)
+{
+    cr_assert_eq(in_child(capture_in_company, NULL), 0);
+    cr_assert_eq(in_child(ask_in_a_hook, NULL), 0);
+}
+
+/* ---- real threads ----------------------------------------------------------------------------------- */
+
+struct parked {
+    _Atomic uint64_t tid;
+    atomic_int word;
+    sem_t is_there;
+    uintptr_t into_middle, into_outer, into_start; /* where its functions return to */
+};
+
+#define AFTER_THE_CALL __asm__ volatile("") /* so that the call is not the last thing done */
+
+static NOINLINE void park(struct parked *parked)
+{
+    parked->into_middle = (uintptr_t)__builtin_return_address(0);
+    atomic_store(&parked->tid, hl_plat_thread_id());
+    sem_post(&parked->is_there);
+    while (atomic_load(&parked->word) == 0)
+        syscall(SYS_futex, &parked->word, 0, 0, NULL);
+    AFTER_THE_CALL;
+}
+
+static NOINLINE void middle(struct parked *parked)
+{
+    parked->into_outer = (uintptr_t)__builtin_return_address(0);
+    park(parked);
+    AFTER_THE_CALL;
+}
+
+static NOINLINE void outer(struct parked *parked)
+{
+    parked->into_start = (uintptr_t)__builtin_return_address(0);
+    middle(parked);
+    AFTER_THE_CALL;
+}
+
+static void *start_parked(void *data)
+{
+    outer(data);
+    AFTER_THE_CALL;
+    return NULL;
+}
+
+static pthread_t park_thread(struct parked *parked)
+{
+    pthread_t thread;
+
+    sem_init(&parked->is_there, 0, 0);
+    pthread_create(&thread, NULL, start_parked, parked);
+    sem_wait(&parked->is_there);
+    return thread;
+}
+
+static void let_go(struct parked *parked, pthread_t thread)
+{
+    atomic_store(&parked->word, 1);
+    syscall(SYS_futex, &parked->word, 1, 1);
+    pthread_join(thread, NULL);
+}
+
+static int index_of(const struct hl_plat_frames *frames, uintptr_t pc)
+{
+    for (uint32_t i = 0; i < frames->count; i++)
+        if (frames->pc[i] == pc)
+            return (int)i;
+    return -1;
+}
+
+static bool is_in_park(uintptr_t pc)
+{
+    return pc > (uintptr_t)park && pc < (uintptr_t)park + 256;
+}
+
+/* Its functions in their order, the innermost one first. */
+static int look_at_parked(const struct parked *parked, const struct hl_plat_frames *frames)
+{
+    int first = index_of(frames, parked->into_middle);
+
+    MUST(first >= 1);
+    MUST(index_of(frames, parked->into_outer) == first + 1);
+    MUST(index_of(frames, parked->into_start) == first + 2);
+    MUST(is_in_park(frames->pc[first - 1]));
+    return 0;
+}
+
+static int capture_parked(void *data)
+{
+    struct parked parked = {0};
+    struct hl_plat_frames frames;
+    char module[HL_PLAT_MODULE_BYTES], own[HL_PLAT_MODULE_BYTES];
+    uint64_t offset;
+
+    (void)data;
+    fake_live();
+    struct hl_plat *plat = hl_plat_open();
+    pthread_t thread = park_thread(&parked);
+    sleep_ns(20000000); /* it is in its system call by then */
+    MUST(hl_plat_thread_frames(plat, atomic_load(&parked.tid), true, &frames));
+    MUST(frames.suspended_ns > 0);
+    int line = look_at_parked(&parked, &frames);
+    if (line)
+        return line;
+    MUST(hl_plat_place_of(plat, parked.into_outer, module, &offset));
+    MUST(hl_plat_place_of(plat, (uintptr_t)park, own, &offset));
+    MUST(strcmp(module, own) == 0 && *own);
+    let_go(&parked, thread);
+    MUST(nothing_is_outstanding());
+    hl_plat_close(plat);
+    return 0;
+}
+
+Test(capture, of_a_parked_thread_has_its_functions_in_order)
+{
+    cr_assert_eq(in_child(capture_parked, NULL), 0);
+}
+
+static void *allocate_often(void *data)
+{
+    (void)data;
+    while (!atomic_load(&is_enough)) {
+        void *blocks[64];
+        for (int i = 0; i < 64; i++)
+            blocks[i] = malloc(16u << (i % 12));
+        for (int i = 0; i < 64; i++)
+            free(blocks[i]);
+    }
+    return NULL;
+}
+
+static void *load_often(void *data)
+{
+    (void)data;
+    while (!atomic_load(&is_enough)) {
+        void *library = dlopen("libm.so.6", RTLD_NOW);
+        if (library)
+            dlclose(library);
+    }
+    return NULL;
+}
+
+static _Atomic uint64_t storm_tids[3];
+static atomic_int storm_count;
+
+static void *storm(void *function)
+{
+    atomic_store(&storm_tids[atomic_fetch_add(&storm_count, 1)], hl_plat_thread_id());
+    return (*(void *(**)(void *))function)(NULL);
+}
+
+static void *(*storms[3])(void *) = {allocate_often, load_often, fork_often};
+
+/* How many were captured, negative; or a line. */
+static int capture_in_a_storm(void *data)
+{
+    struct hl_plat_frames frames;
+    pthread_t threads[3];
+    int captured = 0;
+
+    (void)data;
+    fake_live();
+    struct hl_plat *plat = hl_plat_open();
+    for (int i = 0; i < 3; i++)
+        pthread_create(&threads[i], NULL, storm, &storms[i]);
+    while (atomic_load(&storm_count) < 3)
+        sleep_ns(1000000);
+    for (int i = 0; i < 1000 && !why_begins(plat, "given up"); i++)
+        captured += hl_plat_thread_frames(plat, atomic_load(&storm_tids[i % 3]), true, &frames);
+    atomic_store(&is_enough, true);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    MUST(nothing_is_outstanding());
+    hl_plat_close(plat);
+    return -captured - 1;
+}
+
+Test(capture, gets_along_with_threads_that_allocate_load_and_fork, .timeout = 300)
+{
+    int captured = 0;
+
+    for (int round = 0; round < 60 && captured < 1000; round++) {
+        int line = in_child(capture_in_a_storm, NULL);
+        cr_assert_lt(line, 0, "line %d", line);
+        captured -= line + 1;
+    }
+    cr_assert_gt(captured, 20);
+}
+
+/* ---- which file ------------------------------------------------------------------------------------------ */
+
+struct header_with {
+    struct mach_header_64 header;
+    struct segment_command_64 segments[2];
+};
+
+static struct header_with image_with(const char *first, const char *second)
+{
+    struct header_with image = {
+        .header = {.magic = MH_MAGIC_64, .ncmds = 2, .sizeofcmds = sizeof image.segments}};
+
+    for (int i = 0; i < 2; i++) {
+        image.segments[i] =
+            (struct segment_command_64){.cmd = LC_SEGMENT_64,
+                                        .cmdsize = sizeof image.segments[0],
+                                        .vmaddr = 0x100000000 + 0x10000000 * (uint64_t)i,
+                                        .vmsize = 0x8000};
+        strncpy(image.segments[i].segname, i ? second : first, 16);
+    }
+    return image;
+}
+
+Test(images, the_code_of_one_is_its_text_segment_moved)
+{
+    struct header_with image = image_with("__PAGEZERO", "__TEXT");
+    uintptr_t low, high;
+
+    cr_assert(hl_images_text(&image.header, 0x4000, &low, &high));
+    cr_assert_eq(low, 0x110004000);
+    cr_assert_eq(high, 0x11000c000);
+}
+
+Test(images, a_header_that_is_cut_off_has_no_code)
+{
+    struct header_with image = image_with("__PAGEZERO", "__TEXT"), cut = image, none, other;
+    uintptr_t low, high;
+
+    cut.header.sizeofcmds -= 1;
+    cr_assert_not(hl_images_text(&cut.header, 0, &low, &high));
+    cut = image;
+    cut.segments[0].cmdsize = 0;
+    cr_assert_not(hl_images_text(&cut.header, 0, &low, &high));
+    cut = image;
+    cut.segments[1].cmdsize = 16;
+    cr_assert_not(hl_images_text(&cut.header, 0, &low, &high));
+    none = image_with("__DATA", "__LINKEDIT");
+    cr_assert_not(hl_images_text(&none.header, 0, &low, &high));
+    other = image;
+    other.header.magic = 0xfeedface;
+    cr_assert_not(hl_images_text(&other.header, 0, &low, &high));
+}
+
+static void expect_place(uintptr_t address, const char *name, uint64_t distance)
+{
+    char module[HL_PLAT_MODULE_BYTES] = "?";
+    uint64_t offset = 1;
+
+    cr_assert_eq(hl_plat_place_of(NULL, address, module, &offset), *name != 0);
+    cr_assert_str_eq(module, name);
+    cr_assert_eq(offset, distance);
+}
+
+Test(images, an_address_lies_in_the_file_whose_code_is_around_it)
+{
+    hl_images_add(1, 0x1000, 0x2000, "/usr/lib/libone.dylib");
+    hl_images_add(2, 0x2000, 0x3000, "two");
+    expect_place(0x0fff, "", 0);
+    expect_place(0x1000, "libone.dylib", 0);
+    expect_place(0x1fff, "libone.dylib", 0xfff);
+    expect_place(0x2000, "two", 0);
+    expect_place(0x3000, "", 0);
+}
+
+Test(images, one_that_is_unloaded_is_forgotten_and_its_room_used_again)
+{
+    hl_images_add(1, 0x1000, 0x2000, "/a/one");
+    hl_images_add(2, 0x2000, 0x3000, "/a/two");
+    hl_images_remove(1);
+    hl_images_remove(7);
+    expect_place(0x1800, "", 0);
+    expect_place(0x2800, "two", 0x800);
+    for (uintptr_t i = 0; i < 3 * HL_IMAGES; i++) {
+        cr_assert(hl_images_add(3, 0x1000, 0x2000, "/a/three"));
+        expect_place(0x1800, "three", 0x800);
+        hl_images_remove(3);
+    }
+    cr_assert_eq(hl_images_lost(), 0);
+}
+
+Test(images, those_that_do_not_fit_are_counted)
+{
+    for (uintptr_t i = 1; i <= HL_IMAGES + 3; i++)
+        cr_assert_eq(hl_images_add(i, 0x1000 * i, 0x1000 * i + 0x1000, "/x"), i <= HL_IMAGES);
+    cr_assert_eq(hl_images_lost(), 3);
+    expect_place((uintptr_t)0x1000 * HL_IMAGES, "x", 0);
+    expect_place((uintptr_t)0x1000 * (HL_IMAGES + 1), "", 0);
+}
+
+Test(images, a_long_name_is_cut)
+{
+    char path[200] = "/";
+
+    memset(path + 1, 'n', sizeof path - 2);
+    hl_images_add(1, 0x1000, 0x2000, path);
+    path[HL_PLAT_MODULE_BYTES] = 0;
+    expect_place(0x1000, path + 1, 0);
+}
+
+/* Two that come and go at one place: what is said is of one or the other, whole. */
+static void *come_and_go(void *data)
+{
+    uintptr_t key = (uintptr_t)data;
+    char path[48];
+
+    memset(path, (int)('a' + key % 26), sizeof path);
+    path[sizeof path - 1] = 0;
+    while (!atomic_load(&is_enough)) {
+        hl_images_add(key, 0x1000, 0x1000 + 0x100 * key, path);
+        hl_images_remove(key);
+    }
+    return NULL;
+}
+
+static bool is_whole(const char *name)
+{
+    return strlen(name) == 47 && strspn(name, (char[]){name[0], 0}) == 47;
+}
+
+Test(images, come_and_go_while_they_are_asked_for)
+{
+    pthread_t threads[2];
+    int found = 0;
+
+    for (uintptr_t i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, come_and_go, (void *)(i + 1));
+    for (int i = 0; i < 300000; i++) {
+        char module[HL_PLAT_MODULE_BYTES];
+        uint64_t offset;
+        if (!hl_plat_place_of(NULL, 0x10ff, module, &offset))
+            continue;
+        found++;
+        cr_assert(is_whole(module), "%s", module);
+        cr_assert_eq(offset, 0xff);
+    }
+    atomic_store(&is_enough, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    cr_assert_gt(found, 100);
+}
+
+Test(images, those_that_dyld_tells_of_are_known)
+{
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    fake_image_add("/Library/Some.framework/Versions/A/Some", 0x7ff800000000, 0x10000);
+    expect_place(0x7ff800001234, "Some", 0x1234);
+    fake_image_remove("/Library/Some.framework/Versions/A/Some");
+    expect_place(0x7ff800001234, "", 0);
+    hl_plat_close(plat);
+}
