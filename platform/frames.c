@@ -182,11 +182,14 @@ static bool follows_a_call(struct hl_frames_walker *walker, uintptr_t address)
 
 static bool may_lack_a_frame(struct hl_frames_walker *walker, uintptr_t pc)
 {
+    const struct hl_frames_code *call = &walker->rules->system_call;
     unsigned char code[CODE_BYTES];
 
-    if (walker->rules->system_call.mask == 0)
+    if (call->mask == 0)
         return true;
-    return read_code_before(walker, pc, code) && fits(&walker->rules->system_call, code);
+    /* At pc where a signal has stopped it, and the call will be made again. */
+    return (read_code_before(walker, pc, code) && fits(call, code)) ||
+           (read_code_before(walker, pc + call->back, code) && fits(call, code));
 }
 
 void hl_frames_add_caller(struct hl_frames_walker *walker,

@@ -46,7 +46,8 @@ struct hl_frames_rules {
     uintptr_t alignment; /* of a frame pointer; a power of two */
     bool has_link_register;
     struct hl_frames_code calls[HL_FRAMES_CALLS]; /* `back` 0 = no more */
-    struct hl_frames_code system_call; /* has to be before pc for the caller to be added */
+    struct hl_frames_code
+        system_call; /* has to be before pc, or at it, for the caller to be added */
 };
 extern const struct hl_frames_rules hl_frames_arm64, hl_frames_x86_64;
 
@@ -82,7 +83,7 @@ uintptr_t hl_frames_strip(uintptr_t address, unsigned address_bits);
 void hl_frames_walk(struct hl_frames_walker *walker, struct hl_frames_registers *registers,
                     uintptr_t low, uintptr_t high, struct hl_plat_frames *frames);
 
-/* Adds the caller of a function without a frame (see above), by two reads of code. After
+/* Adds the caller of a function without a frame (see above), by up to three reads of code. After
  * hl_frames_walk, and the thread may run again meanwhile. */
 void hl_frames_add_caller(struct hl_frames_walker *walker,
                           const struct hl_frames_registers *registers,

@@ -10,7 +10,7 @@
  */
 #define _DARWIN_C_SOURCE
 #define _DEFAULT_SOURCE
-#include "../platform.h"
+#include "plat.h"
 
 #include <errno.h>
 #include <libproc.h>
@@ -103,6 +103,7 @@ void hl_plat_name_self(const char *name)
 
     memcpy(cut, name, strnlen(name, sizeof cut - 1));
     pthread_setname_np(cut);
+    hl_plat_capture_spare(hl_plat_thread_id()); /* only our own threads name themselves */
     errno = saved;
 }
 

@@ -4,14 +4,15 @@
  * That a capture is given up for good holds for the process. So whatever may lead to that
  * is done in a child, which reports by its exit status: 0, or the line that was not true.
  */
-#define _GNU_SOURCE
+#define _DEFAULT_SOURCE
 #include "../../platform/darwin/images.h"
 #include "../../platform/darwin/plat.h"
-#include "../doubles/mach/fake_mach.h"
+#include "fake_mach.h"
 
 #include <criterion/criterion.h>
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -555,12 +556,6 @@ Test(capture, that_hangs_holds_up_a_fork_for_some_milliseconds_only, .timeout = 
     cr_assert_eq(in_child(hang, NULL), 0);
 }
 
-static int ask_in_a_hook(void *data)
-{
-    (void)data;
-    return 0;
-}
-
 static struct hl_plat *inner;
 static uint64_t inner_tid;
 static bool inner_result;
@@ -608,7 +603,6 @@ static int capture_in_company(void *data)
 Test(capture, is_refused_while_another_one_goes_on)
 {
     cr_assert_eq(in_child(capture_in_company, NULL), 0);
-    cr_assert_eq(in_child(ask_in_a_hook, NULL), 0);
 }
 
 /* ---- real threads ----------------------------------------------------------------------------------- */
@@ -815,12 +809,13 @@ static struct header_with image_with(const char *first, const char *second)
                                         .cmdsize = sizeof image.segments[0],
                                         .vmaddr = 0x100000000 + 0x10000000 * (uint64_t)i,
                                         .vmsize = 0x8000};
-        strncpy(image.segments[i].segname, i ? second : first, 16);
+        const char *name = i ? second : first;
+        memcpy(image.segments[i].segname, name, strlen(name));
     }
     return image;
 }
 
-Test(images, the_code_of_one_is_its_text_segment_moved)
+Test(places, the_code_of_one_is_its_text_segment_moved)
 {
     struct header_with image = image_with("__PAGEZERO", "__TEXT");
     uintptr_t low, high;
@@ -830,7 +825,7 @@ Test(images, the_code_of_one_is_its_text_segment_moved)
     cr_assert_eq(high, 0x11000c000);
 }
 
-Test(images, a_header_that_is_cut_off_has_no_code)
+Test(places, a_header_that_is_cut_off_has_no_code)
 {
     struct header_with image = image_with("__PAGEZERO", "__TEXT"), cut = image, none, other;
     uintptr_t low, high;
@@ -860,7 +855,7 @@ static void expect_place(uintptr_t address, const char *name, uint64_t distance)
     cr_assert_eq(offset, distance);
 }
 
-Test(images, an_address_lies_in_the_file_whose_code_is_around_it)
+Test(places, an_address_lies_in_the_file_whose_code_is_around_it)
 {
     hl_images_add(1, 0x1000, 0x2000, "/usr/lib/libone.dylib");
     hl_images_add(2, 0x2000, 0x3000, "two");
@@ -871,7 +866,7 @@ Test(images, an_address_lies_in_the_file_whose_code_is_around_it)
     expect_place(0x3000, "", 0);
 }
 
-Test(images, one_that_is_unloaded_is_forgotten_and_its_room_used_again)
+Test(places, one_that_is_unloaded_is_forgotten_and_its_room_used_again)
 {
     hl_images_add(1, 0x1000, 0x2000, "/a/one");
     hl_images_add(2, 0x2000, 0x3000, "/a/two");
@@ -887,7 +882,7 @@ Test(images, one_that_is_unloaded_is_forgotten_and_its_room_used_again)
     cr_assert_eq(hl_images_lost(), 0);
 }
 
-Test(images, those_that_do_not_fit_are_counted)
+Test(places, those_that_do_not_fit_are_counted)
 {
     for (uintptr_t i = 1; i <= HL_IMAGES + 3; i++)
         cr_assert_eq(hl_images_add(i, 0x1000 * i, 0x1000 * i + 0x1000, "/x"), i <= HL_IMAGES);
@@ -896,7 +891,7 @@ Test(images, those_that_do_not_fit_are_counted)
     expect_place((uintptr_t)0x1000 * (HL_IMAGES + 1), "", 0);
 }
 
-Test(images, a_long_name_is_cut)
+Test(places, a_long_name_is_cut)
 {
     char path[200] = "/";
 
@@ -926,14 +921,14 @@ static bool is_whole(const char *name)
     return strlen(name) == 47 && strspn(name, (char[]){name[0], 0}) == 47;
 }
 
-Test(images, come_and_go_while_they_are_asked_for)
+Test(places, come_and_go_while_they_are_asked_for)
 {
     pthread_t threads[2];
     int found = 0;
 
     for (uintptr_t i = 0; i < 2; i++)
         pthread_create(&threads[i], NULL, come_and_go, (void *)(i + 1));
-    for (int i = 0; i < 300000; i++) {
+    for (time_t end = time(NULL) + 20; found < 20000 && time(NULL) < end;) {
         char module[HL_PLAT_MODULE_BYTES];
         uint64_t offset;
         if (!hl_plat_place_of(NULL, 0x10ff, module, &offset))
@@ -945,10 +940,10 @@ Test(images, come_and_go_while_they_are_asked_for)
     atomic_store(&is_enough, true);
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
-    cr_assert_gt(found, 100);
+    cr_assert_eq(found, 20000);
 }
 
-Test(images, those_that_dyld_tells_of_are_known)
+Test(places, those_that_dyld_tells_of_are_known)
 {
     fake_reset();
     struct hl_plat *plat = hl_plat_open();

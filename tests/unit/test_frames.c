@@ -661,6 +661,18 @@ Test(frames, the_caller_of_a_system_call_is_on_top_of_the_stack)
     }
 }
 
+Test(frames, a_system_call_that_will_be_made_again_is_one)
+{
+    static const unsigned char call[] = {0xe8, 1, 2, 3, 4};
+    struct thread *thread = x86_in_a_call(call, sizeof call);
+
+    thread->registers.pc -= sizeof syscall_code;
+    walk_and_add(thread);
+    cr_assert_eq(thread->frames.count, 5);
+    cr_assert_eq(thread->frames.pc[1], CALLER);
+    drop(thread);
+}
+
 Test(frames, on_x86_64_the_top_of_the_stack_is_believed_in_a_system_call_only)
 {
     static const unsigned char call[] = {0xe8, 1, 2, 3, 4}, jump[] = {0xe9, 1, 2, 3, 4};
