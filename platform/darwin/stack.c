@@ -123,6 +123,11 @@ static struct {
     atomic_uint spared_count;
 } guard;
 
+static bool is_fork_going_on(void)
+{
+    return atomic_load(&guard.forks) != 0;
+}
+
 /* Both sides say what they are about to do before they look what the other one does, with
  * sequentially consistent operations: at least one of them sees the other. */
 static const char *enter(void)
@@ -131,7 +136,7 @@ static const char *enter(void)
 
     if (!atomic_compare_exchange_strong(&guard.is_capturing, &nobody, true))
         return has_company;
-    if (atomic_load(&guard.forks) == 0)
+    if (!is_fork_going_on())
         return NULL;
     atomic_store(&guard.is_capturing, false);
     return meets_fork;
@@ -289,7 +294,8 @@ void hl_plat_capture_close(struct hl_plat *plat)
 /* ---- a suspension --------------------------------------------------------------------- */
 
 struct suspension {
-    const char *call; /* that failed; NULL = none */
+    const char *refusal; /* it never was suspended; NULL = it was, or that failed */
+    const char *call;    /* that failed; NULL = none */
     kern_return_t result;
     bool is_resumed; /* or never was suspended */
     struct hl_frames_registers registers;
@@ -308,6 +314,10 @@ static struct suspension suspend_and_walk(struct hl_plat_capture *capture, threa
     struct suspension this = {.is_resumed = true};
     mach_msg_type_number_t count = FLAVOR_COUNT;
 
+    if (is_fork_going_on()) { /* it has lost its patience while we looked for the thread */
+        this.refusal = meets_fork;
+        return this;
+    }
     this.began = calls.now();
     this.result = calls.suspend(thread);
     if (this.result != KERN_SUCCESS) {
@@ -352,6 +362,16 @@ static void judge(const struct suspension *this, uint64_t ns)
         atomic_store(&guard.over, was_slow);
 }
 
+static void miss(struct hl_plat *plat, const struct suspension *this)
+{
+    if (this->refusal)
+        hl_plat_miss_because(plat, HL_PLAT_STACK, this->refusal);
+    else if (hl_plat_is_gone(this->result))
+        hl_plat_miss_because(plat, HL_PLAT_STACK, is_gone);
+    else
+        hl_plat_miss_call(plat, HL_PLAT_STACK, this->call, this->result);
+}
+
 static bool capture_thread(struct hl_plat *plat, thread_act_t thread, struct hl_plat_frames *frames)
 {
     touch(plat->capture);
@@ -359,14 +379,11 @@ static bool capture_thread(struct hl_plat *plat, thread_act_t thread, struct hl_
     uint64_t ns = this.ended ? to_ns(plat->capture, this.ended - this.began) : 0;
     judge(&this, ns);
     frames->suspended_ns = ns;
-    if (!this.call) {
+    if (!this.refusal && !this.call) {
         hl_frames_add_caller(&plat->capture->walker, &this.registers, frames);
         return true;
     }
-    if (hl_plat_is_gone(this.result))
-        hl_plat_miss_because(plat, HL_PLAT_STACK, is_gone);
-    else
-        hl_plat_miss_call(plat, HL_PLAT_STACK, this.call, this.result);
+    miss(plat, &this);
     return false;
 }
 
