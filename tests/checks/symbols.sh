@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What the linker sees. symbols.sh SHARED_LIBRARY STATIC_LIBRARY
+# What the linker sees. symbols.sh SHARED_LIBRARY STATIC_LIBRARY PREFIX
+# A static library that has a model of a system in it also has globals with that prefix.
 set -u
-shared=$1 archive=$2
+shared=$1 archive=$2 prefix=$3
 status=0
 
 complain() {
@@ -24,7 +25,7 @@ done
 
 # Sanitizers add globals of their own; those builds are not what is installed.
 found=$(nm -g --defined-only "$archive" 2>/dev/null | awk 'NF == 3 { print $3 }' |
-    grep -vE '^(monitor_|hl_)' | grep -vE '^(__asan|__odr_asan|__tsan|__ubsan|__gcov|__llvm)' | sort -u)
+    grep -vE "^(monitor_|hl_|$prefix)" | grep -vE '^(__asan|__odr_asan|__tsan|__ubsan|__gcov|__llvm)' | sort -u)
 [ -z "$found" ] || complain "a global of the static library, but neither monitor_* nor hl_*" "$found"
 
 flags=$(readelf -dW "$shared")

@@ -266,33 +266,37 @@ static uint64_t portion(uint64_t ns, uint64_t part, uint64_t all)
     return all ? (uint64_t)((double)ns * (double)part / (double)all) : 0;
 }
 
-/* What the process has used and none of its living threads has is of those that ended.
- * The clocks are read one after the other, so that is read anew only when the threads are
- * others than last time: it must not move while nobody ends. */
+/* What the process had used and none of its living threads has is of those that ended. The
+ * clocks are read one after the other, the process's first: so it is never too much. It is
+ * read anew only when it grew by more than that can be: it must not move while nobody ends. */
+#define SLACK_NS UINT64_C(2000000)
+
+static uint64_t live_ended(uint64_t all_ns, uint64_t living_ns)
+{
+    static uint64_t ended_ns, last_process;
+    uint64_t process = (uint64_t)getpid(), left_ns = all_ns > living_ns ? all_ns - living_ns : 0;
+
+    if (process != last_process) /* the child of a fork */
+        ended_ns = 0;
+    last_process = process;
+    if (left_ns > ended_ns + SLACK_NS)
+        ended_ns = left_ns;
+    return ended_ns;
+}
+
 static struct fake_times live_times(void)
 {
-    static uint64_t tids[FAKE_NAMES], last_tids[FAKE_NAMES]; /* the lock is held */
-    static uint64_t last_count, ended_ns, last_process;
-    struct fake_times times = {.threads = fake_live_list(tids, FAKE_NAMES)};
-    uint64_t count = times.threads < FAKE_NAMES ? times.threads : FAKE_NAMES;
-    uint64_t living_ns = 0, user_ns, system_ns, process = (uint64_t)getpid();
+    static uint64_t tids[FAKE_NAMES]; /* the lock is held */
+    uint64_t living_ns = 0, user_ns, system_ns;
 
-    for (uint64_t i = 0; i < count; i++)
-        living_ns += fake_live_cpu(tids[i]);
     fake_live_times(&user_ns, &system_ns);
+    struct fake_times times = {.threads = fake_live_list(tids, FAKE_NAMES)};
+    for (uint64_t i = 0; i < times.threads && i < FAKE_NAMES; i++)
+        living_ns += fake_live_cpu(tids[i]);
     uint64_t all_ns = user_ns + system_ns;
-    if (process != last_process) /* the child of a fork */
-        ended_ns = last_count = 0;
-    if (count != last_count || memcmp(tids, last_tids, count * sizeof *tids) != 0) {
-        uint64_t left_ns = all_ns > living_ns ? all_ns - living_ns : 0;
-        ended_ns = left_ns > ended_ns ? left_ns : ended_ns;
-        memcpy(last_tids, tids, count * sizeof *tids);
-    }
-    last_count = count;
-    last_process = process;
     times.living_system_ns = portion(living_ns, system_ns, all_ns);
     times.living_user_ns = living_ns - times.living_system_ns;
-    times.ended_user_ns = ended_ns; /* which part was the kernel's nobody knows any more */
+    times.ended_user_ns = live_ended(all_ns, living_ns); /* who knows which part was the kernel's */
     return times;
 }
 
