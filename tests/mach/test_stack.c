@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -570,6 +571,142 @@ Test(capture, that_hangs_holds_up_a_fork_for_some_milliseconds_only, .timeout = 
     cr_assert_eq(in_child(hang, NULL), 0);
 }
 
+/* ---- the child of a fork ------------------------------------------------------------------------- */
+
+static int capture_as_new(void *data)
+{
+    struct hl_plat_frames frames;
+
+    (void)data;
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    MUST(hl_plat_thread_frames(plat, tid, true, &frames));
+    MUST(is_that_stack(&frames));
+    return 0;
+}
+
+static int fork_later(void *data)
+{
+    (void)data;
+    struct hl_plat *plat = hl_plat_open(); /* so forks are heeded from now on */
+    int line = in_child(capture_as_new, NULL);
+    hl_plat_close(plat);
+    return line;
+}
+
+static int fork_after_a_slow_one(void *data)
+{
+    int line = be_slow_once(data);
+
+    return line ? line : in_child(capture_as_new, NULL);
+}
+
+static void fork_meanwhile(enum fake_call call, void *data)
+{
+    static bool is_done;
+
+    if (call != FAKE_TASK_THREADS || is_done)
+        return;
+    is_done = true;
+    *(int *)data = in_child(capture_as_new, NULL);
+}
+
+/* By the capturing thread itself, as if its patience had been lost. */
+static int fork_in_the_middle(void *data)
+{
+    struct hl_plat_frames frames;
+    int line = -1;
+
+    (void)data;
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    fake_before_each(fork_meanwhile, &line);
+    MUST(hl_plat_thread_frames(plat, tid, true, &frames));
+    return line;
+}
+
+Test(capture, works_in_the_child_of_a_fork_whatever_the_parent_was_doing)
+{
+    cr_assert_eq(in_child(fork_later, NULL), 0);
+    cr_assert_eq(in_child(fork_after_a_slow_one, NULL), 0);
+    cr_assert_eq(in_child(fork_in_the_middle, NULL), 0);
+}
+
+/* A fork that did not wait to the end: nobody is stopped from then on. */
+static void begin_to_fork(enum fake_call call, void *data)
+{
+    static pthread_t forker;
+    static bool has_begun;
+
+    if (call == FAKE_TASK_THREADS && !has_begun) {
+        has_begun = true;
+        pthread_create(&forker, NULL, fork_once, data);
+        sleep_ns(1000000); /* it waits by then, or does so later: the same is true */
+    }
+}
+
+static int give_way(void *data)
+{
+    struct hl_plat_frames frames;
+    uint64_t took_ns = 0;
+
+    (void)data;
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    fake_before_each(begin_to_fork, &took_ns);
+    bool is_captured = hl_plat_thread_frames(plat, tid, true, &frames);
+    MUST(is_captured || why_begins(plat, "a fork is going on"));
+    MUST(is_captured || fake_uses(FAKE_THREAD_SUSPEND) == 0);
+    MUST(fake_outstanding().rights == 0);
+    return is_captured ? THAT_WAS_ALL : 0;
+}
+
+Test(capture, stops_nobody_once_a_fork_has_begun, .timeout = 30)
+{
+    int line = THAT_WAS_ALL;
+
+    for (int round = 0; line == THAT_WAS_ALL && round < 50; round++)
+        line = in_child(give_way, NULL);
+    cr_assert_eq(line, 0);
+}
+
+/* ---- alone ----------------------------------------------------------------------------------------- */
+
+static void look_at_signals(enum fake_call call, void *data)
+{
+    sigset_t blocked;
+
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    if (call == FAKE_THREAD_GET_STATE)
+        *(bool *)data = sigismember(&blocked, SIGALRM) == 1 && sigismember(&blocked, SIGUSR1) == 1;
+}
+
+static int block_signals(void *data)
+{
+    struct hl_plat_frames frames;
+    sigset_t blocked;
+    bool are_blocked = false;
+
+    (void)data;
+    fake_reset();
+    struct hl_plat *plat = hl_plat_open();
+    uint64_t tid = add_thread();
+    fake_before_each(look_at_signals, &are_blocked);
+    MUST(hl_plat_thread_frames(plat, tid, true, &frames));
+    MUST(are_blocked);
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    MUST(sigismember(&blocked, SIGUSR1) == 0);
+    return 0;
+}
+
+Test(capture, lets_no_signal_handler_in_between)
+{
+    cr_assert_eq(in_child(block_signals, NULL), 0);
+}
+
 static struct hl_plat *inner;
 static uint64_t inner_tid;
 static bool inner_result;
@@ -944,12 +1081,12 @@ static bool is_whole(const char *name)
 
 Test(places, come_and_go_while_they_are_asked_for)
 {
-    pthread_t threads[2];
+    pthread_t threads[4];
     int found = 0;
 
-    for (uintptr_t i = 0; i < 2; i++)
+    for (uintptr_t i = 0; i < 4; i++)
         pthread_create(&threads[i], NULL, come_and_go, (void *)(i + 1));
-    for (time_t end = time(NULL) + 20; found < 20000 && time(NULL) < end;) {
+    for (time_t end = time(NULL) + 20; found < 100000 && time(NULL) < end;) {
         char module[HL_PLAT_MODULE_BYTES];
         uint64_t offset;
         if (!hl_plat_place_of(NULL, 0x10ff, module, &offset))
@@ -959,9 +1096,9 @@ Test(places, come_and_go_while_they_are_asked_for)
         cr_assert_eq(offset, 0xff);
     }
     atomic_store(&is_enough, true);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
-    cr_assert_eq(found, 20000);
+    cr_assert_eq(found, 100000);
 }
 
 Test(places, those_that_dyld_tells_of_are_known)
