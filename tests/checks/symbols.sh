@@ -17,9 +17,7 @@ found=$(grep -v '^monitor_' <<<"$exported")
 [ -z "$found" ] || complain "exported, but not monitor_*" "$found"
 
 # All that the headers promise is there.
-headers=$(cd "$(dirname "$0")/../../include/heartline" && pwd)
-for name in $(cat "$headers"/*.h | tr '\n' ' ' | grep -oE 'MONITOR_API [^;(]*\bmonitor_[a-z_]+\(' |
-    grep -oE 'monitor_[a-z_]+\($' | tr -d '(' | sort -u); do
+for name in $("$(dirname "$0")/declared.sh"); do
     grep -qx "$name" <<<"$exported" || complain "declared, but not exported" "$name"
 done
 
