@@ -98,13 +98,13 @@ enum outcome check_burning(void)
 
     bool agrees = fabs(measured.cores - measured.own_cores) <= margin;
     bool beats_agree = beats > 0 && high >= measured.own_cores - margin && high <= count + margin;
-    bool is_starved = measured.own_cores < count - margin;
-    return say(!agrees || !beats_agree ? FAIL
-               : is_starved            ? SKIP
-                                       : PASS,
+    enum outcome outcome = !agrees || !beats_agree               ? FAIL
+                           : measured.own_cores < count - margin ? SKIP
+                                                                 : PASS;
+    return say(outcome,
                "%s%u threads: %.2f cores in a sample, %.2f to %.2f in %u heartbeats, %.2f by the "
                "threads' own clocks",
-               is_starved ? "too busy a machine to give them their cores; " : "", count,
+               outcome == SKIP ? "too busy a machine to give them their cores; " : "", count,
                measured.cores, low, high, beats, measured.own_cores);
 }
 
