@@ -8,7 +8,11 @@
 #include <mach/mach.h>
 #include <sys/sysctl.h>
 
+#ifdef __APPLE__
 const size_t longest_name = 63;
+#else
+const size_t longest_name = 15; /* of the threads that the model plays with */
+#endif
 const char *const loadable_library = "/usr/lib/libsqlite3.dylib";
 
 uint64_t own_thread_id(void)
