@@ -32,6 +32,7 @@
 #define ALL_SECONDS 115.0 /* for all checks together, whatever hangs */
 
 extern char **environ;
+const char *self_path;
 
 struct check {
     const char *number, *title;
@@ -45,7 +46,10 @@ static const struct check checks[] = {
     {"ii", "threads that end: no spike, no dip", 20, check_leaving},
     {"iii", "10,000 samples leave nothing behind", 60, check_soak},
     {"iv", "a named thread is found by its id", 20, check_names},
+    {"v", "the stack of a parked thread", 20, check_stack},
+    {"vi", "1,000 stacks of threads that rage", 35, check_storms},
     {"vii", "CPU time agrees with getrusage", 20, check_ticks},
+    {"viii", "no stacks under Rosetta", 20, check_rosetta},
     {"ix", "a stopped process is no stall", 30, check_pauses},
     {"x", "the CPU time of a heartbeat", 30, check_heartbeats},
     {"xi", "memory and uptime", 20, check_memory},
@@ -103,7 +107,7 @@ struct result {
     char words[512];
 };
 
-static pid_t start(const char *self, const struct check *check, int *output)
+static pid_t start(const struct check *check, int *output)
 {
     int ends[2];
 
@@ -114,7 +118,7 @@ static pid_t start(const char *self, const struct check *check, int *output)
         dup2(ends[1], STDOUT_FILENO);
         close(ends[0]);
         close(ends[1]);
-        execlp(self, self, check->number, (char *)NULL);
+        execlp(self_path, self_path, check->number, (char *)NULL);
         _exit(127);
     }
     close(ends[1]);
@@ -161,11 +165,10 @@ static void judge(int status, struct result *result)
         snprintf(end, room, "%sended with status %d", used ? ": " : "", code);
 }
 
-static void run_apart(const char *self, const struct check *check, double seconds,
-                      struct result *result)
+static void run_apart(const struct check *check, double seconds, struct result *result)
 {
     int output, status = 0;
-    pid_t child = start(self, check, &output);
+    pid_t child = start(check, &output);
 
     *result = (struct result){.outcome = FAIL};
     if (child < 0) {
@@ -219,7 +222,7 @@ static void print_result(const struct check *check, const struct result *result)
     fflush(stdout);
 }
 
-static int run_all(const char *self)
+static int run_all(void)
 {
     unsigned passed = 0, failed = 0, skipped = 0;
     double began = now();
@@ -228,7 +231,7 @@ static int run_all(const char *self)
     for (size_t i = 0; i < CHECKS; i++) {
         struct result result;
         double left = began + ALL_SECONDS - now();
-        run_apart(self, &checks[i], left < checks[i].seconds ? left : checks[i].seconds, &result);
+        run_apart(&checks[i], left < checks[i].seconds ? left : checks[i].seconds, &result);
         print_result(&checks[i], &result);
         passed += result.outcome == PASS;
         skipped += result.outcome == SKIP;
@@ -240,5 +243,6 @@ static int run_all(const char *self)
 
 int main(int argc, char **argv)
 {
-    return argc > 1 ? run_here(argv[1]) : run_all(argv[0]);
+    self_path = argv[0];
+    return argc > 1 ? run_here(argv[1]) : run_all();
 }

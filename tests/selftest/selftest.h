@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+extern const char *self_path; /* by which this program was started */
+
 enum outcome { PASS = 0, FAIL = 1, SKIP = 77 }; /* also exit statuses */
 
 /* Prints the sentence; returns the outcome. */
@@ -53,6 +55,7 @@ void start_worker(struct worker *worker); /* returns once it runs */
 void join_workers(struct worker *workers, unsigned count);
 double workers_cpu_seconds(const struct worker *workers, unsigned count);
 
+bool is_on_platform(const char *name); /* as metrics have it */
 /* The entry of this thread, or NULL. */
 const monitor_thread_metrics *find_thread(const monitor_metrics *metrics, uint64_t tid);
 

@@ -109,3 +109,12 @@ const monitor_thread_metrics *find_thread(const monitor_metrics *metrics, uint64
             return &metrics->threads[i];
     return NULL;
 }
+
+bool is_on_platform(const char *name)
+{
+    monitor_metrics metrics;
+    bool is_so = monitor_sample(0, &metrics) == 0 && strcmp(metrics.platform, name) == 0;
+
+    monitor_metrics_release(&metrics);
+    return is_so;
+}
