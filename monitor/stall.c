@@ -4,14 +4,11 @@
  * monitor looks next. A watch that was reported has an open stall.
  *
  * Lifecycle: STALL; a reminder each time the limit's multiple has doubled (2x,
- * 4x, ...); RECOVERED. A scope that overran and ended between two looks is told
- * once, in the past tense. STALL lines have a budget per minute, reminders may
+ * 4x, ...); RECOVERED (recovery.c). STALL lines have a budget per minute, reminders may
  * use half of it; stalls beyond it keep their ids and are merged into one line
  * when the minute is over, and so are their recoveries.
  */
-#include "stall.h"
-
-#include "rates.h"
+#include "watch.h"
 
 #include <string.h>
 
@@ -19,42 +16,6 @@
 #define LOOKS_PER_LIMIT 4  /* at a suspect's evidence */
 #define LOOKS_AT_ONCE 1000 /* into suspects, at one wake-up: some 10 ms */
 #define ENOUGH_OBSERVED 100000000ull
-
-struct track {
-    uint32_t watches; /* list */
-    uint32_t stalled; /* reported ones in it */
-    uint64_t ends_seen;
-};
-
-struct watch {
-    uint32_t next;
-    uint32_t frame;
-    uint64_t scope;
-    uint64_t tid;
-    uint64_t since_ns; /* the last sign of life, or when its own limit's clock began */
-    uint64_t held_ns;  /* it could not be judged until then (stopped thread) */
-    uint64_t limit_ns;
-    uint64_t progress; /* what the counter that extends it showed; HL_UNKNOWN = none */
-    uint32_t pass;     /* last wake-up at which it was judged */
-    uint32_t open;     /* its stall, 0 = not reported */
-    bool own_limit;
-    bool is_held;            /* its thread was stopped when last looked at */
-    bool is_over;            /* its end has been taken; a snapshot may still show it */
-    bool is_settled;         /* there is nothing to be found in the wait of its first evidence */
-    uint64_t looked_ns;      /* last look at the suspect; 0 = none yet */
-    struct hl_evidence base; /* the first one */
-    char label[HL_LABEL_BYTES];
-};
-
-struct open_stall {
-    uint32_t next;
-    uint32_t reminders;
-    uint64_t id;
-    uint64_t epoch;     /* names the report to the thread; ids begin anew at each start, this not */
-    uint64_t remind_ns; /* age at which to remind */
-    bool merged;        /* its STALL was merged, so is its RECOVERED */
-    struct hl_thread_ref thread;
-};
 
 /* What a scope is judged by. */
 struct rule {
@@ -78,9 +39,9 @@ void hl_stalls_init(struct hl_stalls *stalls, const struct hl_stall_hooks *hooks
         .tick_ns = tick_ns,
         .exact_from_ns = exact_from_ns,
         .budget = {.lines = lines},
-        .tracks = {.element = sizeof(struct track)},
-        .watches = {.items = {.element = sizeof(struct watch)}},
-        .open = {.items = {.element = sizeof(struct open_stall)}},
+        .tracks = {.element = sizeof(struct hl_track)},
+        .watches = {.items = {.element = sizeof(struct hl_watch)}},
+        .open = {.items = {.element = sizeof(struct hl_open_stall)}},
     };
 }
 
@@ -91,39 +52,11 @@ void hl_stalls_free(struct hl_stalls *stalls)
     hl_array_free(&stalls->open.items);
 }
 
-static struct track *track_at(const struct hl_stalls *stalls, uint32_t record)
-{
-    return (struct track *)stalls->tracks.memory + record;
-}
-
-static struct watch *watch_at(const struct hl_stalls *stalls, uint32_t number)
-{
-    return hl_pool_item(&stalls->watches, number);
-}
-
 void hl_stalls_fetch(const struct hl_stalls *stalls, uint32_t record)
 {
     if (record < stalls->tracks.capacity)
-        hl_pool_fetch(&stalls->watches, track_at(stalls, record)->watches,
-                      offsetof(struct watch, base));
-}
-
-static struct open_stall *stall_of(const struct hl_stalls *stalls, const struct watch *watch)
-{
-    return hl_pool_item(&stalls->open, watch->open);
-}
-
-/* A thread that was stopped begins anew when it is seen to run again. */
-static uint64_t age_at(const struct hl_stalls *stalls, const struct watch *watch, uint64_t at_ns)
-{
-    return hl_clock_age(stalls->clock, hl_later(watch->since_ns, watch->held_ns), at_ns);
-}
-
-/* The age at which the limit has passed for certain. */
-static uint64_t certain_age(const struct hl_stalls *stalls, const struct watch *watch)
-{
-    bool is_exact = watch->since_ns >= stalls->exact_from_ns;
-    return watch->limit_ns + (is_exact ? 0 : stalls->tick_ns);
+        hl_pool_fetch(&stalls->watches, hl_track_at(stalls, record)->watches,
+                      offsetof(struct hl_watch, base));
 }
 
 /* ---- the budget of lines --------------------------------------------------- */
@@ -145,52 +78,6 @@ static void turn_minute(struct hl_stalls *stalls)
     hl_budget_begin(&stalls->budget, stalls->now_ns);
 }
 
-static void add_to_totals(struct hl_stalls *stalls, uint64_t stuck_ns)
-{
-    stalls->totals.total_ns += stuck_ns;
-    stalls->totals.longest_ns = hl_later(stalls->totals.longest_ns, stuck_ns);
-}
-
-/* ---- recovery ---------------------------------------------------------------- */
-
-static void recover(struct hl_stalls *stalls, struct track *track, struct watch *watch,
-                    uint64_t until_ns, bool at_most, const char *reason)
-{
-    struct open_stall *open = stall_of(stalls, watch);
-    struct hl_recovered_event event = {
-        .id = open->id,
-        .thread = open->thread,
-        .stuck_ns = age_at(stalls, watch, until_ns),
-        .at_most = at_most,
-        .reason = reason,
-    };
-    memcpy(event.phase, watch->label, sizeof event.phase);
-    add_to_totals(stalls, event.stuck_ns);
-    if (open->merged)
-        hl_budget_merge_recovery(&stalls->budget, open->id, event.stuck_ns);
-    else
-        stalls->hooks.recovered(stalls->hooks.context, &event);
-    hl_pool_give(&stalls->open, watch->open);
-    watch->open = 0;
-    track->stalled--;
-}
-
-static bool sign_was_left(const struct hl_stalls *stalls, const struct hl_record *record,
-                          const struct watch *watch)
-{
-    return !watch->own_limit && hl_acquire(&record->sign_epoch) == stall_of(stalls, watch)->epoch;
-}
-
-/* The first push after the report left its time; else all that is known is that
- * it was over by `by_ns`. */
-static void recover_by_sign(struct hl_stalls *stalls, struct hl_record *record, struct track *track,
-                            struct watch *watch, uint64_t by_ns)
-{
-    bool timed = sign_was_left(stalls, record, watch);
-    uint64_t until = timed ? hl_earlier(hl_acquire(&record->sign_ns), by_ns) : by_ns;
-    recover(stalls, track, watch, until, !timed, NULL);
-}
-
 /* ---- a stall ------------------------------------------------------------------- */
 
 static uint64_t first_reminder(uint64_t limit_ns, uint64_t stuck_ns)
@@ -201,7 +88,7 @@ static uint64_t first_reminder(uint64_t limit_ns, uint64_t stuck_ns)
     return at;
 }
 
-static void fill_event(struct hl_stalls *stalls, const struct watch *watch,
+static void fill_event(struct hl_stalls *stalls, const struct hl_watch *watch,
                        const struct hl_stack *stack, uint32_t position,
                        const struct hl_evidence *evidence, struct hl_stall_event *event)
 {
@@ -223,7 +110,7 @@ uint64_t hl_stalls_take_id(struct hl_stalls *stalls)
     return ++stalls->last_id;
 }
 
-static void report(struct hl_stalls *stalls, struct track *track, struct watch *watch,
+static void report(struct hl_stalls *stalls, struct hl_track *track, struct hl_watch *watch,
                    const struct hl_stack *stack, uint32_t position, uint64_t stuck_ns,
                    const struct hl_evidence *evidence)
 {
@@ -233,7 +120,7 @@ static void report(struct hl_stalls *stalls, struct track *track, struct watch *
     track->stalled++;
     stalls->totals.count++;
     stalls->reported = true;
-    struct open_stall *open = stall_of(stalls, watch);
+    struct hl_open_stall *open = hl_stall_of(stalls, watch);
     open->id = hl_stalls_take_id(stalls);
     open->epoch = atomic_fetch_add_explicit(&last_epoch, 1, memory_order_relaxed) + 1;
     open->remind_ns = first_reminder(watch->limit_ns, stuck_ns);
@@ -248,10 +135,10 @@ static void report(struct hl_stalls *stalls, struct track *track, struct watch *
     stalls->hooks.stalled(stalls->hooks.context, &event);
 }
 
-static void remind(struct hl_stalls *stalls, struct watch *watch, const struct hl_stack *stack,
+static void remind(struct hl_stalls *stalls, struct hl_watch *watch, const struct hl_stack *stack,
                    uint32_t position, uint64_t stuck_ns)
 {
-    struct open_stall *open = stall_of(stalls, watch);
+    struct hl_open_stall *open = hl_stall_of(stalls, watch);
     while (open->remind_ns <= stuck_ns) {
         open->remind_ns *= 2;
         open->reminders++;
@@ -268,141 +155,9 @@ static void remind(struct hl_stalls *stalls, struct watch *watch, const struct h
     stalls->hooks.stalled(stalls->hooks.context, &event);
 }
 
-/* It overran and ended while the monitor was late: told once, as past. */
-static void report_past(struct hl_stalls *stalls, const struct watch *watch, uint64_t stuck_ns)
-{
-    uint64_t id = hl_stalls_take_id(stalls);
-    stalls->totals.count++;
-    add_to_totals(stalls, stuck_ns);
-    if (!hl_budget_take(&stalls->budget, false)) {
-        hl_budget_merge(&stalls->budget, id, watch->label, stuck_ns);
-        return;
-    }
-    struct hl_stall_event event = {
-        .id = id,
-        .stuck_ns = stuck_ns,
-        .limit_ns = watch->limit_ns,
-        .ended = true,
-        .evidence = {.cpu_milli = HL_UNKNOWN, .run_delay_milli = HL_UNKNOWN}};
-    memcpy(event.phase, watch->label, sizeof event.phase);
-    stalls->hooks.thread(stalls->hooks.context, watch->tid, &event.thread);
-    stalls->hooks.stalled(stalls->hooks.context, &event);
-}
-
-/* ---- ends ------------------------------------------------------------------------ */
-
-static bool counter_moved(const struct watch *watch, const struct hl_end *end)
-{
-    return watch->progress != HL_UNKNOWN && end->progress != watch->progress;
-}
-
-/* scope_expect was called since the last look, with a limit that nobody saw. */
-static bool was_expected_anew(const struct watch *watch, const struct hl_end *end)
-{
-    return end->limit_since_ns > (watch->own_limit ? watch->since_ns : 0);
-}
-
-/* How long it was quiet before it ended; 0 where that is not certain. */
-static uint64_t quiet_before_end(const struct hl_stalls *stalls, const struct watch *watch,
-                                 const struct hl_end *end)
-{
-    if (watch->is_held || counter_moved(watch, end) || was_expected_anew(watch, end))
-        return 0;
-    uint64_t since = hl_later(watch->since_ns, watch->held_ns);
-    if (!watch->own_limit)
-        since = hl_later(since, end->quiet_since_ns);
-    return hl_clock_age(stalls->clock, since, end->ended_ns);
-}
-
-static void recover_by_end(struct hl_stalls *stalls, struct track *track, struct watch *watch,
-                           const struct hl_end *end)
-{
-    if (was_expected_anew(watch, end))
-        recover(stalls, track, watch, end->limit_since_ns, true, NULL);
-    else
-        recover(stalls, track, watch, end->ended_ns, counter_moved(watch, end),
-                end->by_exit ? "exit" : NULL);
-}
-
-static void judge_end(struct hl_stalls *stalls, struct hl_record *record, struct track *track,
-                      struct watch *watch, const struct hl_end *end)
-{
-    if (!watch->open) {
-        uint64_t quiet = quiet_before_end(stalls, watch, end);
-        if (quiet > certain_age(stalls, watch))
-            report_past(stalls, watch, quiet);
-    } else if (sign_was_left(stalls, record, watch) &&
-               hl_acquire(&record->sign_ns) < end->ended_ns) {
-        recover_by_sign(stalls, record, track, watch, end->ended_ns);
-    } else {
-        recover_by_end(stalls, track, watch, end);
-    }
-}
-
-/* The link that leads to the watch, or to 0. */
-static uint32_t *find_link(struct hl_stalls *stalls, struct track *track, uint32_t frame,
-                           uint64_t scope)
-{
-    uint32_t *link = &track->watches;
-    while (*link) {
-        struct watch *watch = watch_at(stalls, *link);
-        if (watch->frame == frame && watch->scope == scope)
-            break;
-        link = &watch->next;
-    }
-    return link;
-}
-
-/* Its end no longer matters, and must not push out of `ended` one that does. */
-static void disarm(struct hl_record *record, const struct watch *watch)
-{
-    hl_word *word = &record->watch[watch->frame];
-    uint64_t armed = hl_get(word);
-    if (armed >> 1 == watch->scope)
-        atomic_compare_exchange_strong(word, &armed, 0);
-}
-
-static void drop(struct hl_stalls *stalls, struct hl_record *record, uint32_t *link)
-{
-    uint32_t number = *link;
-    disarm(record, watch_at(stalls, number));
-    *link = watch_at(stalls, number)->next;
-    hl_pool_give(&stalls->watches, number);
-}
-
-/* What has ended after the snapshot was taken is still in it: its watch stays
- * until this wake-up is over, so that it is not judged once more. */
-static void take_ends(struct hl_stalls *stalls, struct hl_record *record, struct track *track)
-{
-    struct hl_end end;
-    while (hl_snapshot_next_end(record, &track->ends_seen, &end)) {
-        uint32_t number = *find_link(stalls, track, end.frame, end.scope);
-        if (!number)
-            continue;
-        judge_end(stalls, record, track, watch_at(stalls, number), &end);
-        watch_at(stalls, number)->is_over = true;
-    }
-}
-
-/* What was not judged at this wake-up has ended, or is no longer the innermost. */
-static void drop_unjudged(struct hl_stalls *stalls, struct hl_record *record, struct track *track)
-{
-    uint32_t *link = &track->watches;
-    while (*link) {
-        struct watch *watch = watch_at(stalls, *link);
-        if (watch->pass == stalls->pass && !watch->is_over) {
-            link = &watch->next;
-            continue;
-        }
-        if (watch->open)
-            recover_by_sign(stalls, record, track, watch, stalls->now_ns);
-        drop(stalls, record, link);
-    }
-}
-
 /* ---- judging one scope --------------------------------------------------------- */
 
-static void arm(struct hl_stalls *stalls, struct hl_record *record, const struct watch *watch)
+static void arm(struct hl_stalls *stalls, struct hl_record *record, const struct hl_watch *watch)
 {
     hl_word *word = &record->watch[watch->frame];
     uint64_t wanted = watch->scope << 1 | (watch->open != 0);
@@ -411,7 +166,7 @@ static void arm(struct hl_stalls *stalls, struct hl_record *record, const struct
         stalls->armed = true;
     }
     if (watch->open && !watch->own_limit) {
-        uint64_t epoch = stall_of(stalls, watch)->epoch;
+        uint64_t epoch = hl_stall_of(stalls, watch)->epoch;
         if (hl_get(&record->reported) != epoch && hl_get(&record->sign_epoch) != epoch) {
             hl_release(&record->reported, epoch);
             stalls->armed = true;
@@ -426,7 +181,7 @@ static void plan(struct hl_stalls *stalls, uint64_t in_ns)
 
 /* First evidence when a quarter of the limit has passed, or the next look comes
  * after it; again at every quarter, because a stopped thread is noticed by that. */
-static bool is_due_for_evidence(const struct hl_stalls *stalls, const struct watch *watch,
+static bool is_due_for_evidence(const struct hl_stalls *stalls, const struct hl_watch *watch,
                                 uint64_t age, uint64_t certain)
 {
     uint64_t quarter = watch->limit_ns / LOOKS_PER_LIMIT;
@@ -436,7 +191,7 @@ static bool is_due_for_evidence(const struct hl_stalls *stalls, const struct wat
     return is_suspect && (!watch->looked_ns || stalls->now_ns - watch->looked_ns >= quarter);
 }
 
-static void get_evidence(struct hl_stalls *stalls, struct watch *watch,
+static void get_evidence(struct hl_stalls *stalls, struct hl_watch *watch,
                          struct hl_evidence *evidence)
 {
     stalls->hooks.evidence(stalls->hooks.context, watch->tid, stalls->now_ns, evidence);
@@ -444,7 +199,7 @@ static void get_evidence(struct hl_stalls *stalls, struct watch *watch,
 }
 
 /* True when the thread is stopped, or was until just now. */
-static bool is_held(struct hl_stalls *stalls, struct watch *watch,
+static bool is_held(struct hl_stalls *stalls, struct hl_watch *watch,
                     const struct hl_evidence *evidence)
 {
     bool was_held = watch->is_held;
@@ -457,14 +212,14 @@ static bool is_held(struct hl_stalls *stalls, struct watch *watch,
 }
 
 /* A scheduler's slice, or a quota's period, is no picture of a stall. */
-static uint64_t enough(const struct watch *watch)
+static uint64_t enough(const struct hl_watch *watch)
 {
     return hl_earlier(watch->limit_ns / 8, ENOUGH_OBSERVED);
 }
 
 /* Overdue when first seen (the monitor was late, or has just begun): from too short
  * an observation there would be no verdict, or a wrong one. */
-static bool can_tell_more_soon(const struct hl_stalls *stalls, const struct watch *watch,
+static bool can_tell_more_soon(const struct hl_stalls *stalls, const struct hl_watch *watch,
                                const struct hl_evidence *evidence)
 {
     if (!evidence->known || evidence->on_core_ns == HL_UNKNOWN)
@@ -481,7 +236,7 @@ static bool must_wait(struct hl_stalls *stalls, uint64_t age, uint64_t certain)
 
 /* What is in its first wait is looked into from the second look on, once if there is
  * nothing to be found. */
-static void suspect(struct hl_stalls *stalls, struct watch *watch)
+static void suspect(struct hl_stalls *stalls, struct hl_watch *watch)
 {
     if (!watch->is_settled)
         watch->is_settled =
@@ -489,7 +244,7 @@ static void suspect(struct hl_stalls *stalls, struct watch *watch)
 }
 
 /* Before the limit that is as good as the whole evidence. */
-static bool sleeps_on(struct hl_stalls *stalls, struct watch *watch)
+static bool sleeps_on(struct hl_stalls *stalls, struct hl_watch *watch)
 {
     if (!watch->base.known || watch->is_held ||
         !stalls->hooks.sleeps_on(stalls->hooks.context, watch->tid, &watch->base))
@@ -498,7 +253,7 @@ static bool sleeps_on(struct hl_stalls *stalls, struct watch *watch)
     return true;
 }
 
-static void observe(struct hl_stalls *stalls, struct watch *watch,
+static void observe(struct hl_stalls *stalls, struct hl_watch *watch,
                     const struct hl_evidence *evidence)
 {
     if (!watch->base.known) {
@@ -510,7 +265,7 @@ static void observe(struct hl_stalls *stalls, struct watch *watch,
 }
 
 /* Nothing new is to be had from it at this wake-up. */
-static bool is_left_alone(struct hl_stalls *stalls, struct watch *watch, uint64_t age,
+static bool is_left_alone(struct hl_stalls *stalls, struct hl_watch *watch, uint64_t age,
                           uint64_t certain)
 {
     if (!is_due_for_evidence(stalls, watch, age, certain)) {
@@ -526,11 +281,12 @@ static bool is_left_alone(struct hl_stalls *stalls, struct watch *watch, uint64_
     return true;
 }
 
-static void judge_unreported(struct hl_stalls *stalls, struct track *track, struct watch *watch,
-                             const struct hl_stack *stack, uint32_t position)
+static void judge_unreported(struct hl_stalls *stalls, struct hl_track *track,
+                             struct hl_watch *watch, const struct hl_stack *stack,
+                             uint32_t position)
 {
-    uint64_t age = age_at(stalls, watch, stalls->now_ns);
-    uint64_t certain = certain_age(stalls, watch);
+    uint64_t age = hl_watch_age(stalls, watch, stalls->now_ns);
+    uint64_t certain = hl_watch_certain_age(stalls, watch);
     struct hl_evidence evidence;
     if (is_left_alone(stalls, watch, age, certain))
         return;
@@ -543,30 +299,31 @@ static void judge_unreported(struct hl_stalls *stalls, struct track *track, stru
     } else {
         report(stalls, track, watch, stack, position, age, &evidence);
         if (watch->open)
-            plan(stalls, stall_of(stalls, watch)->remind_ns - age);
+            plan(stalls, hl_stall_of(stalls, watch)->remind_ns - age);
     }
 }
 
-static void judge_reported(struct hl_stalls *stalls, struct watch *watch,
+static void judge_reported(struct hl_stalls *stalls, struct hl_watch *watch,
                            const struct hl_stack *stack, uint32_t position)
 {
-    uint64_t age = age_at(stalls, watch, stalls->now_ns);
-    if (age >= stall_of(stalls, watch)->remind_ns)
+    uint64_t age = hl_watch_age(stalls, watch, stalls->now_ns);
+    if (age >= hl_stall_of(stalls, watch)->remind_ns)
         remind(stalls, watch, stack, position, age);
-    plan(stalls, stall_of(stalls, watch)->remind_ns - age);
+    plan(stalls, hl_stall_of(stalls, watch)->remind_ns - age);
 }
 
-static struct watch *find_or_begin(struct hl_stalls *stalls, struct track *track, uint32_t frame,
-                                   const struct hl_stack *stack, uint32_t position)
+static struct hl_watch *find_or_begin(struct hl_stalls *stalls, struct hl_track *track,
+                                      uint32_t frame, const struct hl_stack *stack,
+                                      uint32_t position)
 {
     const struct hl_scope *scope = &stack->scopes[position];
-    uint32_t number = *find_link(stalls, track, frame, scope->scope);
+    uint32_t number = *hl_watch_link(stalls, track, frame, scope->scope);
     if (number)
-        return watch_at(stalls, number);
+        return hl_watch_at(stalls, number);
     number = hl_pool_take(&stalls->watches);
     if (!number)
         return NULL;
-    struct watch *watch = watch_at(stalls, number);
+    struct hl_watch *watch = hl_watch_at(stalls, number);
     watch->frame = frame;
     watch->scope = scope->scope;
     watch->tid = stack->tid;
@@ -576,7 +333,7 @@ static struct watch *find_or_begin(struct hl_stalls *stalls, struct track *track
     return watch;
 }
 
-static void apply(struct watch *watch, const struct rule *rule)
+static void apply(struct hl_watch *watch, const struct rule *rule)
 {
     if (rule->since_ns > watch->since_ns) {
         watch->base.known = false;
@@ -588,14 +345,14 @@ static void apply(struct watch *watch, const struct rule *rule)
     watch->progress = rule->counter ? rule->counter->value : HL_UNKNOWN;
 }
 
-static void judge_scope(struct hl_stalls *stalls, struct hl_record *record, struct track *track,
+static void judge_scope(struct hl_stalls *stalls, struct hl_record *record, struct hl_track *track,
                         const struct hl_stack *stack, uint32_t position, const struct rule *rule)
 {
-    struct watch *watch = find_or_begin(stalls, track, stack->frame[position], stack, position);
+    struct hl_watch *watch = find_or_begin(stalls, track, stack->frame[position], stack, position);
     if (!watch || watch->is_over)
         return;
     if (watch->open && rule->since_ns > watch->since_ns)
-        recover_by_sign(stalls, record, track, watch, rule->since_ns);
+        hl_recover_by_sign(stalls, record, track, watch, rule->since_ns);
     apply(watch, rule);
     watch->pass = stalls->pass;
     stalls->shortest_limit_ns = hl_earlier(stalls->shortest_limit_ns, rule->limit_ns);
@@ -608,16 +365,19 @@ static void judge_scope(struct hl_stalls *stalls, struct hl_record *record, stru
 
 /* The limit was taken back: that was a sign of life, too. */
 static void end_by_cancelling(struct hl_stalls *stalls, struct hl_record *record,
-                              struct track *track, const struct hl_stack *stack, uint32_t position)
+                              struct hl_track *track, const struct hl_stack *stack,
+                              uint32_t position)
 {
     const struct hl_scope *scope = &stack->scopes[position];
-    uint32_t number = *find_link(stalls, track, stack->frame[position], scope->scope);
-    if (number && watch_at(stalls, number)->open)
-        recover_by_sign(stalls, record, track, watch_at(stalls, number), scope->limit_since_ns);
+    uint32_t number = *hl_watch_link(stalls, track, stack->frame[position], scope->scope);
+    if (number && hl_watch_at(stalls, number)->open)
+        hl_recover_by_sign(stalls, record, track, hl_watch_at(stalls, number),
+                           scope->limit_since_ns);
 }
 
 static void judge_by_own_limit(struct hl_stalls *stalls, struct hl_record *record,
-                               struct track *track, const struct hl_stack *stack, uint32_t position)
+                               struct hl_track *track, const struct hl_stack *stack,
+                               uint32_t position)
 {
     const struct hl_scope *scope = &stack->scopes[position];
     if (!scope->has_limit)
@@ -638,8 +398,8 @@ static void judge_by_own_limit(struct hl_stalls *stalls, struct hl_record *recor
 }
 
 /* A stack that did not hold still belongs to a thread that shows signs of life. */
-static void judge_innermost(struct hl_stalls *stalls, struct hl_record *record, struct track *track,
-                            const struct hl_stack *stack)
+static void judge_innermost(struct hl_stalls *stalls, struct hl_record *record,
+                            struct hl_track *track, const struct hl_stack *stack)
 {
     if (!stack->whole || stack->count == 0 || stalls->limit_ns == 0)
         return;
@@ -658,12 +418,13 @@ static void judge_innermost(struct hl_stalls *stalls, struct hl_record *record, 
 }
 
 /* Scopes with a limit of their own that lie deeper than what held still. */
-static void keep_unseen(struct hl_stalls *stalls, struct track *track, const struct hl_stack *stack)
+static void keep_unseen(struct hl_stalls *stalls, struct hl_track *track,
+                        const struct hl_stack *stack)
 {
     if (stack->whole)
         return;
-    for (uint32_t number = track->watches; number; number = watch_at(stalls, number)->next) {
-        struct watch *watch = watch_at(stalls, number);
+    for (uint32_t number = track->watches; number; number = hl_watch_at(stalls, number)->next) {
+        struct hl_watch *watch = hl_watch_at(stalls, number);
         bool beyond = stack->count == 0 || watch->frame > stack->frame[stack->count - 1];
         if (!watch->own_limit || !beyond)
             continue;
@@ -692,36 +453,14 @@ void hl_stalls_visit(struct hl_stalls *stalls, struct hl_record *record,
 {
     if (!hl_array_reserve(&stalls->tracks, (size_t)stack->record + 1))
         return;
-    struct track *track = track_at(stalls, stack->record);
-    take_ends(stalls, record, track);
+    struct hl_track *track = hl_track_at(stalls, stack->record);
+    hl_recover_by_ends(stalls, record, track);
     for (uint32_t i = 0; i < stack->count; i++)
         judge_by_own_limit(stalls, record, track, stack, i);
     judge_innermost(stalls, record, track, stack);
     keep_unseen(stalls, track, stack);
-    drop_unjudged(stalls, record, track);
+    hl_recover_unjudged(stalls, record, track);
     stalls->stalled_threads += track->stalled > 0;
-}
-
-void hl_stalls_gone(struct hl_stalls *stalls, struct hl_record *record, uint32_t index)
-{
-    if (index >= stalls->tracks.capacity)
-        return;
-    struct track *track = track_at(stalls, index);
-    take_ends(stalls, record, track);
-    drop_unjudged(stalls, record, track);
-}
-
-void hl_stalls_vanished(struct hl_stalls *stalls, struct hl_record *record, uint32_t index)
-{
-    if (index >= stalls->tracks.capacity)
-        return;
-    struct track *track = track_at(stalls, index);
-    while (track->watches) {
-        struct watch *watch = watch_at(stalls, track->watches);
-        if (watch->open)
-            recover(stalls, track, watch, stalls->now_ns, true, "exit");
-        drop(stalls, record, &track->watches);
-    }
 }
 
 void hl_stalls_end(struct hl_stalls *stalls)
@@ -731,18 +470,18 @@ void hl_stalls_end(struct hl_stalls *stalls)
 
 bool hl_stalls_is_stalled(const struct hl_stalls *stalls, uint32_t record)
 {
-    return record < stalls->tracks.capacity && track_at(stalls, record)->stalled > 0;
+    return record < stalls->tracks.capacity && hl_track_at(stalls, record)->stalled > 0;
 }
 
 void hl_stalls_finish(struct hl_stalls *stalls, uint64_t now_ns)
 {
     say_merged(stalls);
     for (size_t i = 0; i < stalls->tracks.capacity; i++) {
-        uint32_t number = track_at(stalls, (uint32_t)i)->watches;
-        for (; number; number = watch_at(stalls, number)->next) {
-            const struct watch *watch = watch_at(stalls, number);
+        uint32_t number = hl_track_at(stalls, (uint32_t)i)->watches;
+        for (; number; number = hl_watch_at(stalls, number)->next) {
+            const struct hl_watch *watch = hl_watch_at(stalls, number);
             if (watch->open)
-                add_to_totals(stalls, age_at(stalls, watch, now_ns));
+                hl_stalls_add_total(stalls, hl_watch_age(stalls, watch, now_ns));
         }
     }
 }
