@@ -30,6 +30,7 @@
 static_assert(sizeof(enum monitor_format) == sizeof(int), "choices are read and written as int");
 static_assert(sizeof(enum monitor_clock) == sizeof(int), "choices are read and written as int");
 static_assert(sizeof(enum monitor_fork) == sizeof(int), "choices are read and written as int");
+static_assert(sizeof(enum monitor_stacks) == sizeof(int), "choices are read and written as int");
 
 /* ---- the table ------------------------------------------------------------- */
 
@@ -37,6 +38,7 @@ static const char *const switches[] = {"on", "off", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 static const char *const clocks[] = {"coarse", "precise", NULL};
 static const char *const forks[] = {"off", "restart", NULL};
+static const char *const stacks[] = {"passive", "interrupt", "off", NULL};
 
 /* clang-format off */
 const struct hl_setting hl_settings[] = {
@@ -97,6 +99,12 @@ const struct hl_setting hl_settings[] = {
      .accepted = "USR1, USR2, HUP, QUIT, ALRM, VTALRM, PROF, URG, WINCH, IO, their numbers, the "
                  "number of a real-time signal; none or 0",
      .help = "A signal that asks for a full heartbeat. Taken only over its default disposition."},
+    {.name = "stacks", .variable = "HEARTLINE_STACKS", .kind = HL_SETTING_CHOICE,
+     .offset = offsetof(monitor_options, stacks), .choices = stacks,
+     .accepted = "passive, interrupt or off",
+     .help = "What may be done to a stuck thread to say where it is (STACK lines): its stack is "
+             "read only where the thread need not be touched, also by stopping it for a moment, "
+             "or not at all."},
 };
 /* clang-format on */
 const size_t hl_settings_count = sizeof hl_settings / sizeof hl_settings[0];

@@ -19,7 +19,7 @@ struct hl_encoding {
     void (*begin)(struct hl_line *line, const struct hl_line_head *head, const char *record);
     void (*end)(struct hl_line *line); /* all but the line feed */
     hl_write_number *count, *duration, *duration_at_most, *setting, *eta, *plain_seconds, *bytes,
-        *share, *cores, *rate;
+        *share, *cores, *rate, *microseconds;
     hl_write_text *text, *label;
     hl_write_key *none, *flag, *yes;
     void (*seconds)(struct hl_line *line, const char *key, uint64_t ns, unsigned places);
@@ -31,6 +31,9 @@ struct hl_encoding {
     void (*thread)(struct hl_line *line, const char *key, const struct hl_thread_ref *thread);
     void (*labels)(struct hl_line *line, const char *key, const char (*labels)[HL_LABEL_BYTES],
                    size_t count, const char *between, size_t reserve);
+    void (*frames)(struct hl_line *line, const char *key, const char (*frames)[HL_FRAME_BYTES],
+                   size_t count, size_t reserve);
+    void (*part)(struct hl_line *line, const char *key, uint64_t n, uint64_t of);
 };
 
 extern const struct hl_encoding hl_text_encoding, hl_json_encoding;
@@ -56,8 +59,10 @@ uint64_t hl_divide_nearest(uint64_t n, uint64_t unit);
  * at most `most` bytes of it, cut with an ellipsis where there is little room. */
 void hl_put_text(struct hl_line *line, const char *text, size_t most);
 bool hl_text_needs_quotes(const char *text, size_t most);
-/* Labels joined, escaped as above, see hl_line_labels. */
+/* Labels joined, escaped as above, see hl_line_labels; and frames. */
 void hl_put_labels(struct hl_line *line, const char (*labels)[HL_LABEL_BYTES], size_t count,
+                   const char *between, size_t reserve);
+void hl_put_frames(struct hl_line *line, const char (*frames)[HL_FRAME_BYTES], size_t count,
                    const char *between, size_t reserve);
 
 /* The first character of `text` (at least one byte) as it is written between

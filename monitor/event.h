@@ -39,11 +39,12 @@ struct hl_start_event {
     const char *format;             /* "text", "json" */
     uint64_t cores_milli;
     uint64_t phase_lines, busy_lines, stall_lines;
-    const char *clock; /* "coarse", "precise" */
-    const char *fork;  /* "off", "restart" */
-    const char *log;   /* "stderr", "callback", or the path */
-    uint64_t signal;   /* 0 = none */
-    bool env_ignored;  /* a setuid program: the environment was not read */
+    const char *clock;  /* "coarse", "precise" */
+    const char *fork;   /* "off", "restart" */
+    const char *log;    /* "stderr", "callback", or the path */
+    uint64_t signal;    /* 0 = none */
+    bool env_ignored;   /* a setuid program: the environment was not read */
+    const char *stacks; /* "passive", "interrupt", "off" */
 };
 
 struct hl_beat_event {
@@ -137,6 +138,27 @@ struct hl_stall_event {
     struct hl_evidence_view evidence;
 };
 
+/* The stack of a stuck thread, as it was right after its STALL line. */
+#define HL_SAMPLES 3      /* of one stall, at most */
+#define HL_FRAME_BYTES 96 /* "libc.so.6+0x1f3", or "0x7f001234" where the module is not known */
+struct hl_stack_event {
+    uint64_t id; /* of the stall */
+    struct hl_thread_ref thread;
+    uint64_t sample;       /* it follows the n-th line about this stall, 1 to HL_SAMPLES */
+    uint64_t same, had;    /* of the samples that were had, this one included, so many show these
+                              same frames */
+    uint64_t suspended_ns; /* the thread was stopped for so long; 0 = it was not touched */
+    const char (*frames)[HL_FRAME_BYTES]; /* innermost first */
+    size_t frames_count;
+    bool truncated; /* the beginning of the stack was not reached */
+};
+
+/* What is kept of a stall's samples while it lasts. */
+struct hl_samples {
+    uint32_t tried, had;
+    uint64_t seen[HL_SAMPLES]; /* a hash of the frames of each that was had */
+};
+
 /* Each member waits for a lock that the next one holds, the last one's is held by
  * the first. */
 struct hl_deadlock_member {
@@ -202,7 +224,10 @@ struct hl_note_event {
 struct hl_stop_event {
     uint64_t elapsed_ns, cpu_ns, peak_rss_bytes;
     uint64_t beats, stalls, stalled_total_ns, longest_stall_ns, dropped, self_cpu_ns;
-    uint64_t deadlocks; /* 0 = left out */
+    uint64_t deadlocks;             /* 0 = left out */
+    uint64_t stacks, stacks_failed; /* samples, and those that could not be had; both 0 = left
+                                       out */
+    uint64_t longest_suspension_ns; /* of a thread, for a sample; 0 = none was stopped */
 };
 
 #endif

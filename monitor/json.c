@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_US UINT64_C(1000)
 #define DAY_NS (24 * 60 * 60 * 1000 * NS_PER_MS)
 
 static void member(struct hl_line *line, const char *key, const char *unit)
@@ -68,6 +69,17 @@ static void thousandths(struct hl_line *line, const char *key, const char *unit,
 static void count(struct hl_line *line, const char *key, uint64_t n)
 {
     number(line, key, "", n);
+}
+
+static void part(struct hl_line *line, const char *key, uint64_t n, uint64_t of)
+{
+    number(line, key, "", n);
+    number(line, key, "_of", of);
+}
+
+static void microseconds(struct hl_line *line, const char *key, uint64_t ns)
+{
+    number(line, key, "_us", ns == HL_UNKNOWN ? ns : hl_divide_up(ns, NS_PER_US));
 }
 
 static void duration(struct hl_line *line, const char *key, uint64_t ns)
@@ -206,6 +218,15 @@ static void labels(struct hl_line *line, const char *key, const char (*values)[H
     hl_put(line, "\"");
 }
 
+static void frames(struct hl_line *line, const char *key, const char (*values)[HL_FRAME_BYTES],
+                   size_t values_count, size_t reserve)
+{
+    member(line, key, "");
+    hl_put(line, "[\"");
+    hl_put_frames(line, values, values_count, "\",\"", reserve);
+    hl_put(line, "\"]");
+}
+
 const struct hl_encoding hl_json_encoding = {
     .begin = begin,
     .end = end,
@@ -219,6 +240,7 @@ const struct hl_encoding hl_json_encoding = {
     .share = share,
     .cores = share,
     .rate = rate,
+    .microseconds = microseconds,
     .text = text,
     .label = label,
     .none = none,
@@ -232,4 +254,6 @@ const struct hl_encoding hl_json_encoding = {
     .letter = letter,
     .thread = thread,
     .labels = labels,
+    .frames = frames,
+    .part = part,
 };

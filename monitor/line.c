@@ -394,18 +394,27 @@ bool hl_text_needs_quotes(const char *text, size_t most)
     return length == 0;
 }
 
-/* ---- Labels, joined ---- */
+/* ---- Labels and frames, joined ---- */
 
 struct joined {
-    const char (*labels)[HL_LABEL_BYTES];
-    size_t count;
+    const char *labels; /* one every `each` bytes */
+    size_t each, count;
     const char *between;
     size_t gap, gap_end; /* the labels from gap to gap_end are left out, "…" in their place */
 };
 
-static size_t label_size(const char *label)
+static const char *label_at(const struct joined *j, size_t i, size_t *length)
 {
-    return escaped_size(label, bounded_length(label, HL_LABEL_BYTES));
+    const char *label = j->labels + i * j->each;
+    *length = bounded_length(label, j->each);
+    return label;
+}
+
+static size_t label_size(const struct joined *j, size_t i)
+{
+    size_t length;
+    const char *label = label_at(j, i, &length);
+    return escaped_size(label, length);
 }
 
 static size_t joined_size(const struct joined *j)
@@ -414,7 +423,7 @@ static size_t joined_size(const struct joined *j)
     size_t size = 0;
     for (size_t i = 0; i < j->count; i++) {
         if (i < j->gap || i >= j->gap_end)
-            size += label_size(j->labels[i]) + separator;
+            size += label_size(j, i) + separator;
     }
     if (j->gap < j->gap_end)
         size += sizeof ELLIPSIS - 1 + separator;
@@ -436,8 +445,9 @@ static bool widen_gap(struct joined *j)
 
 static void put_label(struct hl_line *line, const struct joined *j, size_t i, size_t reserve)
 {
-    const char *label = j->labels[i];
-    put_fitting(line, label, bounded_length(label, HL_LABEL_BYTES), room(line, reserve));
+    size_t length;
+    const char *label = label_at(j, i, &length);
+    put_fitting(line, label, length, room(line, reserve));
     if (i + 1 < j->count)
         hl_put(line, j->between);
 }
@@ -455,16 +465,27 @@ static void put_joined(struct hl_line *line, const struct joined *j, size_t rese
         put_label(line, j, i, reserve);
 }
 
+static void put_what_fits(struct hl_line *line, struct joined *j, size_t reserve)
+{
+    if (j->count == 0)
+        return;
+    while (joined_size(j) > room(line, reserve) && widen_gap(j))
+        continue;
+    put_joined(line, j, reserve);
+}
+
 void hl_put_labels(struct hl_line *line, const char (*labels)[HL_LABEL_BYTES], size_t count,
                    const char *between, size_t reserve)
 {
-    struct joined j = {labels, count, between, count / 2, count / 2};
-    const size_t with_quote = reserve + 1;
-    if (count == 0)
-        return;
-    while (joined_size(&j) > room(line, with_quote) && widen_gap(&j))
-        continue;
-    put_joined(line, &j, with_quote);
+    struct joined j = {(const char *)labels, HL_LABEL_BYTES, count, between, count / 2, count / 2};
+    put_what_fits(line, &j, reserve + sizeof "\"" - 1);
+}
+
+void hl_put_frames(struct hl_line *line, const char (*frames)[HL_FRAME_BYTES], size_t count,
+                   const char *between, size_t reserve)
+{
+    struct joined j = {(const char *)frames, HL_FRAME_BYTES, count, between, count / 2, count / 2};
+    put_what_fits(line, &j, reserve + sizeof "\"]" - 1);
 }
 
 /* ---- The line ---- */
@@ -663,6 +684,26 @@ void hl_line_labels(struct hl_line *line, const char *key, const char (*labels)[
     const size_t mark = line->length;
     line->encoding->labels(line, key, labels, count, between, reserve);
     keep_whole(line, mark);
+}
+
+void hl_line_frames(struct hl_line *line, const char *key, const char (*frames)[HL_FRAME_BYTES],
+                    size_t count, size_t reserve)
+{
+    const size_t mark = line->length;
+    line->encoding->frames(line, key, frames, count, reserve);
+    keep_whole(line, mark);
+}
+
+void hl_line_part(struct hl_line *line, const char *key, uint64_t n, uint64_t of)
+{
+    const size_t mark = line->length;
+    line->encoding->part(line, key, n, of);
+    keep_whole(line, mark);
+}
+
+void hl_line_microseconds(struct hl_line *line, const char *key, uint64_t ns)
+{
+    put_pair(line, line->encoding->microseconds, key, ns);
 }
 
 void hl_line_flag(struct hl_line *line, const char *word)

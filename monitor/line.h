@@ -96,6 +96,14 @@ void hl_line_labels(struct hl_line *line, const char *key, const char (*labels)[
 /* path="epoch 3 > write checkpoint"   "path":"epoch 3 > write checkpoint"
                        with `reserve` bytes kept free for what follows: labels in the middle go
                        first, a "…" in their place, and the line says truncated=yes            */
+void hl_line_frames(struct hl_line *line, const char *key, const char (*frames)[HL_FRAME_BYTES],
+                    size_t count, size_t reserve);
+/* frames="app+0x1f3 < libc.so.6+0x22"  "frames":["app+0x1f3","libc.so.6+0x22"]
+                       cut in the middle like labels                                           */
+void hl_line_part(struct hl_line *line, const char *key, uint64_t n, uint64_t of);
+/* sample=1/3                "sample":1,"sample_of":3    */
+void hl_line_microseconds(struct hl_line *line, const char *key, uint64_t ns);
+/* suspended=12us            "suspended_us":12; rounded up: what was measured is never 0 */
 void hl_line_flag(struct hl_line *line, const char *word);
 /* forked                    "forked":true               */
 void hl_line_yes(struct hl_line *line, const char *key);

@@ -69,7 +69,7 @@ static void report_past(struct hl_stalls *stalls, const struct hl_watch *watch, 
         .evidence = {.cpu_milli = HL_UNKNOWN, .run_delay_milli = HL_UNKNOWN}};
     memcpy(event.phase, watch->label, sizeof event.phase);
     stalls->hooks.thread(stalls->hooks.context, watch->tid, &event.thread);
-    stalls->hooks.stalled(stalls->hooks.context, &event);
+    stalls->hooks.stalled(stalls->hooks.context, &event, NULL);
 }
 
 static bool counter_moved(const struct hl_watch *watch, const struct hl_end *end)

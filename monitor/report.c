@@ -13,6 +13,7 @@
  * line and what every text keeps free for those after it. */
 #define AFTER_LABELS 1024
 #define AFTER_LABELS_MOST 2560
+#define AFTER_FRAMES 0 /* they are the last */
 
 static void count_unless_zero(struct hl_line *line, const char *key, uint64_t n)
 {
@@ -59,7 +60,18 @@ void hl_report_start(struct hl_line *line, const struct hl_line_head *head,
     count_unless_zero(line, "signal", start->signal);
     if (start->env_ignored)
         hl_line_text(line, "environment", "ignored");
+    hl_line_text(line, "stacks", start->stacks);
     hl_line_end(line);
+}
+
+static void put_stacks(struct hl_line *line, const struct hl_stop_event *stop)
+{
+    if (stop->stacks == 0 && stop->stacks_failed == 0)
+        return;
+    hl_line_count(line, "stacks", stop->stacks);
+    hl_line_count(line, "stacks_failed", stop->stacks_failed);
+    if (stop->longest_suspension_ns > 0)
+        hl_line_microseconds(line, "longest_suspension", stop->longest_suspension_ns);
 }
 
 void hl_report_stop(struct hl_line *line, const struct hl_line_head *head,
@@ -76,6 +88,7 @@ void hl_report_stop(struct hl_line *line, const struct hl_line_head *head,
     hl_line_count(line, "dropped", stop->dropped);
     hl_line_seconds(line, "self_cpu", stop->self_cpu_ns, 2);
     count_unless_zero(line, "deadlocks", stop->deadlocks);
+    put_stacks(line, stop);
     hl_line_end(line);
 }
 
@@ -288,6 +301,25 @@ void hl_report_stall(struct hl_line *line, const struct hl_line_head *head,
     yes_if(line, "ended", stall->ended);
     put_standstill(line, &stall->progress);
     put_evidence(line, &stall->evidence);
+    hl_line_end(line);
+}
+
+/* One key says that frames are missing: the oldest ones, which were not found, or
+ * those in the middle, for which there was no room. */
+void hl_report_stack(struct hl_line *line, const struct hl_line_head *head,
+                     const struct hl_stack_event *stack)
+{
+    hl_line_begin(line, head, "STACK");
+    hl_line_count(line, "id", stack->id);
+    hl_line_thread(line, "thread", &stack->thread);
+    hl_line_part(line, "sample", stack->sample, HL_SAMPLES);
+    if (stack->had > 1)
+        hl_line_part(line, "same", stack->same, stack->had);
+    if (stack->suspended_ns > 0)
+        hl_line_microseconds(line, "suspended", stack->suspended_ns);
+    hl_line_frames(line, "frames", stack->frames, stack->frames_count, AFTER_FRAMES);
+    if (stack->truncated)
+        line->truncated = true;
     hl_line_end(line);
 }
 

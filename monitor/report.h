@@ -13,6 +13,7 @@ void hl_report_phase(struct hl_line *, const struct hl_line_head *, const struct
 void hl_report_phases_omitted(struct hl_line *, const struct hl_line_head *, uint64_t omitted);
 void hl_report_busy(struct hl_line *, const struct hl_line_head *, const struct hl_busy_event *);
 void hl_report_stall(struct hl_line *, const struct hl_line_head *, const struct hl_stall_event *);
+void hl_report_stack(struct hl_line *, const struct hl_line_head *, const struct hl_stack_event *);
 void hl_report_merged(struct hl_line *, const struct hl_line_head *,
                       const struct hl_merged_event *);
 void hl_report_deadlock(struct hl_line *line, const struct hl_line_head *head,

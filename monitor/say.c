@@ -36,11 +36,17 @@ static struct hl_line_head head_of(const struct hl_session *session)
     };
 }
 
-/* false: it was dropped, and counted. A child that was forked in the sink runs on
- * in the middle of a turn; it is not monitored and says nothing. */
+/* One that was forked in the sink runs on in the middle of a turn; it is not monitored
+ * and says nothing. */
+static bool is_forked_child(const struct hl_session *session)
+{
+    return hl_plat_process_id() != session->pid;
+}
+
+/* false: it was dropped, and counted. */
 static bool write_line(struct hl_session *session, enum monitor_level level)
 {
-    if (hl_plat_process_id() != session->pid)
+    if (is_forked_child(session))
         return true;
     return hl_sink_write(&session->sink, level, session->line.bytes, session->line.length);
 }
@@ -84,6 +90,7 @@ static const struct {
     {"wait", HL_PLAT_WAIT},
     {"wchan", HL_PLAT_CHANNEL},
     {"holder", HL_PLAT_HOLDER},
+    {"stack", HL_PLAT_STACK},
 };
 
 static bool write_shown_key(struct hl_session *session, const char *key, const char *reason,
@@ -155,12 +162,38 @@ static void say_what_a_stall_hides(struct hl_session *session, const struct hl_e
         say_unavailable(session, HL_PLAT_HOLDER, view->holder_why);
 }
 
-void hl_say_stalled(void *context, const struct hl_stall_event *event)
+/* A thread that has just gone is no reason to complain here either. */
+static void say_why_no_stack(struct hl_session *session, uint64_t tid)
+{
+    uint64_t cpu_ns;
+    bool has_gone = !hl_plat_thread_cpu(session->plat, tid, &cpu_ns) &&
+                    hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns);
+    if (hl_stacks_are_asked_for(&session->stacks) && !has_gone)
+        say_missing(session, HL_PLAT_STACK);
+}
+
+static void say_stack(struct hl_session *session, const struct hl_stall_event *stall,
+                      struct hl_samples *samples)
+{
+    struct hl_stack_event event = {.id = stall->id, .thread = stall->thread};
+    if (is_forked_child(session) || !hl_stacks_is_due(&session->stacks, samples))
+        return;
+    if (!hl_stacks_sample(&session->stacks, samples, &event)) {
+        say_why_no_stack(session, event.thread.tid);
+        return;
+    }
+    struct hl_line_head head = head_of(session);
+    hl_report_stack(&session->line, &head, &event);
+    write_line(session, MONITOR_INFO);
+}
+
+void hl_say_stalled(void *context, const struct hl_stall_event *event, struct hl_samples *samples)
 {
     struct hl_session *session = context;
     struct hl_line_head head = head_of(session);
     hl_report_stall(&session->line, &head, event);
-    write_line(session, MONITOR_WARNING);
+    if (write_line(session, MONITOR_WARNING) && samples)
+        say_stack(session, event, samples);
     say_what_a_stall_hides(session, &event->evidence);
 }
 
@@ -246,6 +279,13 @@ static uint64_t cores_milli(const struct hl_session *session)
     return hl_if_known(session->limits.known, HL_PLAT_CORES, session->limits.cores_milli);
 }
 
+/* In the order of the enumeration. */
+static const char *stacks_name(enum monitor_stacks stacks)
+{
+    static const char *const names[] = {"passive", "interrupt", "off"};
+    return names[stacks];
+}
+
 static const char *log_name(const struct hl_session *session)
 {
     if (session->sink.callback)
@@ -273,6 +313,7 @@ void hl_say_start(struct hl_session *session)
         .log = log_name(session),
         .signal = (uint64_t)options->beat_signal,
         .env_ignored = session->config.env_ignored,
+        .stacks = stacks_name(options->stacks),
     };
     struct hl_line_head head = head_of(session);
     hl_report_start(&session->line, &head, &event);
@@ -313,6 +354,17 @@ static uint64_t self_cpu(struct hl_session *session)
     return hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns) ? cpu_ns : HL_UNKNOWN;
 }
 
+/* What was only taken where it costs nothing has not failed where it does. */
+static void fill_stacks(const struct hl_session *session, struct hl_stop_event *event)
+{
+    const struct hl_stacks *stacks = &session->stacks;
+    if (stacks->captured == 0 && !hl_stacks_are_asked_for(stacks))
+        return;
+    event->stacks = stacks->captured;
+    event->stacks_failed = stacks->failed;
+    event->longest_suspension_ns = stacks->longest_ns;
+}
+
 void hl_say_stop(struct hl_session *session, uint64_t now)
 {
     struct hl_plat_process process;
@@ -330,6 +382,7 @@ void hl_say_stop(struct hl_session *session, uint64_t now)
         .self_cpu_ns = self_cpu(session),
         .deadlocks = session->inquiry.deadlocks.said,
     };
+    fill_stacks(session, &event);
     struct hl_line_head head = head_of(session);
     hl_report_stop(&session->line, &head, &event);
     write_line(session, MONITOR_INFO);

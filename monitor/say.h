@@ -18,7 +18,7 @@ static inline uint64_t hl_if_known(uint32_t known, enum hl_plat_key key, uint64_
 
 /* The judge's hooks (stall.h); `context` is the session. */
 void hl_say_thread(void *context, uint64_t tid, struct hl_thread_ref *thread);
-void hl_say_stalled(void *context, const struct hl_stall_event *event);
+void hl_say_stalled(void *context, const struct hl_stall_event *event, struct hl_samples *samples);
 void hl_say_merged(void *context, const struct hl_merged_event *event);
 void hl_say_recovered(void *context, const struct hl_recovered_event *event);
 void hl_say_merged_recovered(void *context, const struct hl_merged_recovered_event *event);

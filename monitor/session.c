@@ -102,6 +102,7 @@ static void prepare(struct hl_session *session)
                    options->clock == MONITOR_CLOCK_PRECISE ? hl_plat_now_ns() : HL_UNKNOWN,
                    options->stall_lines);
     hl_inquiry_init(&session->inquiry, session->plat, &session->clock, &session->limits);
+    hl_stacks_init(&session->stacks, session->plat, options->stacks);
     session->forked_child = hl_plat_map_shared(sizeof *session->forked_child);
     take_baseline(session);
 }

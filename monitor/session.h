@@ -15,11 +15,12 @@
 #include "registry.h"
 #include "report.h"
 #include "sink.h"
+#include "stacks.h"
 #include "stall.h"
 
 #include "../platform/platform.h"
 
-#define HL_SHOWN_KEYS 16 /* that an `unavailable` line may name */
+#define HL_SHOWN_KEYS 17 /* that an `unavailable` line may name */
 
 struct hl_session {
     struct hl_config config;
@@ -40,6 +41,7 @@ struct hl_session {
     struct hl_progress progress;
     struct hl_stalls stalls;
     struct hl_inquiry inquiry;
+    struct hl_stacks stacks;
     struct hl_threads threads;
     struct hl_picture picture;
     struct hl_array busy;    /* struct hl_busy_event */

@@ -132,7 +132,7 @@ static void report(struct hl_stalls *stalls, struct hl_track *track, struct hl_w
     }
     struct hl_stall_event event = {.id = open->id, .thread = open->thread, .stuck_ns = stuck_ns};
     fill_event(stalls, watch, stack, position, evidence, &event);
-    stalls->hooks.stalled(stalls->hooks.context, &event);
+    stalls->hooks.stalled(stalls->hooks.context, &event, &open->samples);
 }
 
 static void remind(struct hl_stalls *stalls, struct hl_watch *watch, const struct hl_stack *stack,
@@ -152,7 +152,7 @@ static void remind(struct hl_stalls *stalls, struct hl_watch *watch, const struc
     struct hl_stall_event event = {
         .id = open->id, .thread = open->thread, .stuck_ns = stuck_ns, .reminder = open->reminders};
     fill_event(stalls, watch, stack, position, &evidence, &event);
-    stalls->hooks.stalled(stalls->hooks.context, &event);
+    stalls->hooks.stalled(stalls->hooks.context, &event, &open->samples);
 }
 
 /* ---- judging one scope --------------------------------------------------------- */

@@ -30,7 +30,8 @@ struct hl_stall_hooks {
     /* Adds what it waits for to shares and verdict. Only for a line that is written. */
     void (*explain)(void *context, uint64_t tid, uint64_t since_ns, struct hl_evidence_view *view);
     void (*thread)(void *context, uint64_t tid, struct hl_thread_ref *thread);
-    void (*stalled)(void *context, const struct hl_stall_event *event);
+    /* With what is known of its stack so far, NULL where it is over. */
+    void (*stalled)(void *context, const struct hl_stall_event *event, struct hl_samples *samples);
     void (*merged)(void *context, const struct hl_merged_event *event);
     void (*recovered)(void *context, const struct hl_recovered_event *event);
     void (*merged_recovered)(void *context, const struct hl_merged_recovered_event *event);

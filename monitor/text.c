@@ -12,6 +12,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_US UINT64_C(1000)
 #define DAY_NS (24 * 60 * 60 * NS_PER_S)
 
 static void pair(struct hl_line *line, const char *key)
@@ -52,6 +53,14 @@ static void count(struct hl_line *line, const char *key, uint64_t n)
     pair(line, key);
     if (is_known(line, n))
         hl_put_number(line, n);
+}
+
+static void part(struct hl_line *line, const char *key, uint64_t n, uint64_t of)
+{
+    count(line, key, n);
+    hl_put(line, "/");
+    if (is_known(line, of))
+        hl_put_number(line, of);
 }
 
 /* ---- Durations ---- */
@@ -149,6 +158,15 @@ static void seconds(struct hl_line *line, const char *key, uint64_t ns, unsigned
         return;
     put_seconds(line, ns, places);
     hl_put(line, "s");
+}
+
+static void microseconds(struct hl_line *line, const char *key, uint64_t ns)
+{
+    pair(line, key);
+    if (!is_known(line, ns))
+        return;
+    hl_put_number(line, hl_divide_up(ns, NS_PER_US));
+    hl_put(line, "us");
 }
 
 static void plain_seconds(struct hl_line *line, const char *key, uint64_t ns)
@@ -334,6 +352,15 @@ static void labels(struct hl_line *line, const char *key, const char (*values)[H
     hl_put(line, "\"");
 }
 
+static void frames(struct hl_line *line, const char *key, const char (*values)[HL_FRAME_BYTES],
+                   size_t values_count, size_t reserve)
+{
+    pair(line, key);
+    hl_put(line, "\"");
+    hl_put_frames(line, values, values_count, " < ", reserve);
+    hl_put(line, "\"");
+}
+
 const struct hl_encoding hl_text_encoding = {
     .begin = begin,
     .end = end,
@@ -347,6 +374,7 @@ const struct hl_encoding hl_text_encoding = {
     .share = share,
     .cores = cores,
     .rate = rate,
+    .microseconds = microseconds,
     .text = text,
     .label = label,
     .none = none,
@@ -360,4 +388,6 @@ const struct hl_encoding hl_text_encoding = {
     .letter = letter,
     .thread = thread,
     .labels = labels,
+    .frames = frames,
+    .part = part,
 };

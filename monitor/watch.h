@@ -45,6 +45,7 @@ struct hl_open_stall {
     uint64_t remind_ns; /* age at which to remind */
     bool merged;        /* its STALL was merged, so is its RECOVERED */
     struct hl_thread_ref thread;
+    struct hl_samples samples;
 };
 
 static inline struct hl_track *hl_track_at(const struct hl_stalls *stalls, uint32_t record)

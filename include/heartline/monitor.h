@@ -67,6 +67,21 @@ enum monitor_fork {
     MONITOR_FORK_RESTART /* starts a monitor of its own, with the same options */
 };
 
+/* What may be done to a stuck thread to learn where it is (STACK lines, at most
+ * three over one stall). To interrupt means: the thread is stopped wherever it is,
+ * also inside malloc or with a lock held; its stack is read with nothing but system
+ * calls; it goes on. That takes some tens of microseconds, which the line says
+ * (suspended=), and the stop line says the longest of them. The risk is that the
+ * monitor's thread loses its core in between: then the stuck thread stands still
+ * for as long, with all that it holds. After one such stop of more than a
+ * millisecond no thread is stopped again. What each system can do is in
+ * docs/configuration.md. */
+enum monitor_stacks {
+    MONITOR_STACKS_PASSIVE,   /* read the stack only where the thread need not be touched */
+    MONITOR_STACKS_INTERRUPT, /* also by stopping the thread for a moment */
+    MONITOR_STACKS_OFF        /* no STACK lines */
+};
+
 /* Receives each line, without a line feed or time stamp, on the monitor's
  * thread. `line` is valid during the call, is terminated, and is `length`
  * bytes long (at most 4095). The callback may be slow, which delays later
@@ -98,6 +113,8 @@ typedef struct {
 
     monitor_sink sink; /* NULL, or receives the lines instead of log_path and standard error */
     void *sink_data;   /* first argument of sink; must outlive the monitor */
+
+    enum monitor_stacks stacks; /* MONITOR_STACKS_PASSIVE */
 } monitor_options;
 
 /* Sets every field to its default, and size. NULL is ignored. */

@@ -76,6 +76,7 @@ Test(config, the_defaults_are_those_of_the_manual)
     cr_expect_eq(options.beat_signal, 0);
     cr_expect_null(options.sink);
     cr_expect_null(options.sink_data);
+    cr_expect_eq(options.stacks, MONITOR_STACKS_PASSIVE);
     monitor_options_default(NULL);
 }
 
@@ -240,6 +241,10 @@ static struct variable_case variables[] = {
     {"HEARTLINE_SIGNAL", "SIGSIGUSR1", ""},
     {"HEARTLINE_SIGNAL", "1000", ""},
     {"HEARTLINE_SIGNAL", "4294967306", ""},
+    {"HEARTLINE_STACKS", "passive", "passive"},
+    {"HEARTLINE_STACKS", "interrupt", "interrupt"},
+    {"HEARTLINE_STACKS", "off", "off"},
+    {"HEARTLINE_STACKS", "on", ""},
     {"HEARTLINE", "off", "off"},
     {"HEARTLINE", "on", "on"},
     {"HEARTLINE", "0", ""},
@@ -425,7 +430,7 @@ Test(config, options_out_of_range_are_refused)
     static char long_path[HL_PATH_BYTES + 1];
     memset(long_tag, 't', HL_TAG_BYTES);
     memset(long_path, 'p', HL_PATH_BYTES);
-    monitor_options bad[22];
+    monitor_options bad[23];
     size_t n = sizeof bad / sizeof bad[0];
     for (size_t i = 0; i < n; i++)
         bad[i] = defaults();
@@ -451,6 +456,7 @@ Test(config, options_out_of_range_are_refused)
     bad[19].beat_signal = 100000;
     bad[20].beat_signal = SIGCHLD;
     bad[21].beat_signal = SIGINT;
+    bad[22].stacks = (enum monitor_stacks)3;
     for (size_t i = 0; i < n; i++)
         cr_expect_eq(hl_config_resolve(&config, &bad[i]), -EINVAL, "case %zu", i);
 }
@@ -469,6 +475,7 @@ Test(config, options_at_the_ends_of_their_ranges_are_taken)
     high.clock = MONITOR_CLOCK_PRECISE;
     high.fork = MONITOR_FORK_RESTART;
     high.beat_signal = SIGUSR2;
+    high.stacks = MONITOR_STACKS_OFF;
     cr_expect_eq(hl_config_resolve(&config, &low), 0);
     cr_expect_eq(config.options.stall_ms, 0);
     cr_expect_eq(hl_config_resolve(&config, &high), 0);
@@ -480,12 +487,24 @@ Test(config, no_options_and_options_of_no_known_size_are_refused)
 {
     cr_expect_eq(hl_config_resolve(&config, NULL), -EINVAL);
     monitor_options options = defaults();
-    for (size_t size = 0; size < sizeof options; size += 8) {
+    for (size_t size = 0; size < offsetof(monitor_options, stacks); size += 8) {
         options.size = size;
         cr_expect_eq(hl_config_resolve(&config, &options), -EINVAL);
     }
     options.size = SIZE_MAX;
     cr_expect_eq(hl_config_resolve(&config, &options), -EINVAL);
+}
+
+Test(config, options_of_the_first_header_have_the_default_of_what_it_lacks)
+{
+    monitor_options options = defaults();
+    options.size = offsetof(monitor_options, stacks);
+    options.interval_ms = 1000;
+    options.stacks = (enum monitor_stacks)99; /* the caller has something else there */
+    cr_assert_eq(hl_config_resolve(&config, &options), 0);
+    cr_expect_eq(config.options.interval_ms, 1000);
+    cr_expect_eq(config.options.stacks, MONITOR_STACKS_PASSIVE);
+    cr_expect_eq(config.options.size, sizeof(monitor_options));
 }
 
 Test(config, options_of_a_newer_header_are_taken_when_its_new_fields_are_zero)

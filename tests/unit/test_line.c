@@ -744,3 +744,42 @@ Test(line, half_a_character_is_not_completed_from_the_next_field)
     hl_line_end(&text);
     cr_assert(strstr(text.bytes, "a\\ufffd\"\n"));
 }
+
+/* ---- Frames, and what goes with them ---- */
+
+Test(line, frames_are_one_text_for_people_and_a_list_for_programs)
+{
+    static const char frames[2][HL_FRAME_BYTES] = {"app+0x1f3", "my \"app\"+0x22"};
+    PAIR(hl_line_frames, " frames=\"app+0x1f3 < my \\\"app\\\"+0x22\"",
+         ",\"frames\":[\"app+0x1f3\",\"my \\\"app\\\"+0x22\"]", "frames", frames, 2, 0);
+    PAIR(hl_line_frames, " frames=\"app+0x1f3\"", ",\"frames\":[\"app+0x1f3\"]", "frames", frames,
+         1, 0);
+}
+
+Test(line, frames_with_the_worst_bytes_leave_what_is_reserved)
+{
+    static char frames[64][HL_FRAME_BYTES];
+    for (size_t i = 0; i < 64; i++)
+        memset(frames[i], '\x01', HL_FRAME_BYTES - 1);
+    for (size_t reserve = 0; reserve < 1200; reserve += 300) {
+        begin();
+        hl_line_frames(&json, "frames", (const char(*)[HL_FRAME_BYTES])frames, 64, reserve);
+        cr_assert_leq(json.length, json.limit - reserve);
+        hl_line_end(&json);
+        cr_assert(strstr(json.bytes, "\",\"…\",\""));
+        json_decref(parsed(&json));
+    }
+}
+
+Test(line, a_part_is_shown_with_its_whole)
+{
+    PAIR(hl_line_part, " sample=1/3", ",\"sample\":1,\"sample_of\":3", "sample", 1, 3);
+}
+
+Test(line, microseconds_are_rounded_up_so_that_none_is_lost)
+{
+    PAIR(hl_line_microseconds, " suspended=12us", ",\"suspended_us\":12", "suspended", 12000);
+    PAIR(hl_line_microseconds, " suspended=13us", ",\"suspended_us\":13", "suspended", 12001);
+    PAIR(hl_line_microseconds, " suspended=1us", ",\"suspended_us\":1", "suspended", 1);
+    PAIR(hl_line_microseconds, " suspended=?", ",\"suspended_us\":null", "suspended", HL_UNKNOWN);
+}

@@ -63,7 +63,8 @@ static const struct hl_start_event plain_start = {.version = "0.1.0",
                                                   .stall_lines = 10,
                                                   .clock = "coarse",
                                                   .fork = "off",
-                                                  .log = "stderr"};
+                                                  .log = "stderr",
+                                                  .stacks = "passive"};
 
 static const struct hl_beat_event plain_beat = {.elapsed_ns = 3 * MINUTE,
                                                 .cpu_milli = 1000,
@@ -160,7 +161,8 @@ Test(report, the_story_of_the_specification_reads_as_it_does_there)
     cr_assert_str_eq(
         story,
         AT "start version=0.1.0 platform=linux interval=1m00s stall=2m00s format=text cores=8 "
-           "phase_lines=8 busy_lines=3 stall_lines=10 clock=coarse fork=off log=stderr\n" AT
+           "phase_lines=8 busy_lines=3 stall_lines=10 clock=coarse fork=off log=stderr "
+           "stacks=passive\n" AT
            "beat elapsed=3m00s cpu=1.0/8 window=1m00s rss=1.2GiB peak_rss=1.5GiB vm=9.8GiB "
            "threads=12 read=3.1GiB written=0B instrumented=2 stalled=0 "
            "active=\"write checkpoint\" for=1m58s progress=350/1000 percent=35 "
@@ -183,11 +185,12 @@ Test(report, start_says_every_setting)
 {
     RECORD(hl_report_start, &plain_start,
            "start version=0.1.0 platform=linux interval=1m00s stall=2m00s format=text cores=8 "
-           "phase_lines=8 busy_lines=3 stall_lines=10 clock=coarse fork=off log=stderr",
+           "phase_lines=8 busy_lines=3 stall_lines=10 clock=coarse fork=off log=stderr "
+           "stacks=passive",
            "\"start\",\"version\":\"0.1.0\",\"platform\":\"linux\",\"interval_ms\":60000,"
            "\"stall_ms\":120000,\"format\":\"text\",\"cores\":8,\"phase_lines\":8,"
            "\"busy_lines\":3,\"stall_lines\":10,\"clock\":\"coarse\",\"fork\":\"off\","
-           "\"log\":\"stderr\"");
+           "\"log\":\"stderr\",\"stacks\":\"passive\"");
 }
 
 Test(report, start_says_what_is_unusual_only_when_it_is)
@@ -198,14 +201,16 @@ Test(report, start_says_what_is_unusual_only_when_it_is)
     start.log = "/var/log/my app.log";
     start.signal = 10;
     start.env_ignored = true;
+    start.stacks = "interrupt";
     RECORD(hl_report_start, &start,
            "start version=0.1.0 platform=linux interval=50ms stall=never format=text cores=8 "
            "phase_lines=8 busy_lines=3 stall_lines=10 clock=coarse fork=off "
-           "log=\"/var/log/my app.log\" signal=10 environment=ignored",
+           "log=\"/var/log/my app.log\" signal=10 environment=ignored stacks=interrupt",
            "\"start\",\"version\":\"0.1.0\",\"platform\":\"linux\",\"interval_ms\":50,"
            "\"stall_ms\":0,\"format\":\"text\",\"cores\":8,\"phase_lines\":8,"
            "\"busy_lines\":3,\"stall_lines\":10,\"clock\":\"coarse\",\"fork\":\"off\","
-           "\"log\":\"/var/log/my app.log\",\"signal\":10,\"environment\":\"ignored\"");
+           "\"log\":\"/var/log/my app.log\",\"signal\":10,\"environment\":\"ignored\","
+           "\"stacks\":\"interrupt\"");
 }
 
 Test(report, a_heartbeat_outside_any_scope_has_no_headline)
@@ -608,6 +613,48 @@ Test(report, stop_says_the_totals)
            "\"self_cpu_ms\":210");
 }
 
+Test(report, stacks_are_in_the_totals_when_any_was_tried)
+{
+    struct hl_stop_event stop = plain_stop;
+    stop.stacks_failed = 2;
+    hl_report_stop(&text, &text_head, &stop);
+    cr_assert(strstr(text.bytes, " self_cpu=0.21s stacks=0 stacks_failed=2\n"));
+    stop.stacks = 7;
+    stop.stacks_failed = 0;
+    stop.longest_suspension_ns = 41999;
+    hl_report_stop(&text, &text_head, &stop);
+    hl_report_stop(&json, &json_head, &stop);
+    cr_assert(
+        strstr(text.bytes, " self_cpu=0.21s stacks=7 stacks_failed=0 longest_suspension=42us\n"));
+    cr_assert(
+        strstr(json.bytes, ",\"stacks\":7,\"stacks_failed\":0,\"longest_suspension_us\":42}"));
+}
+
+Test(report, a_stack_says_what_there_is_to_say_about_it)
+{
+    static const char frames[2][HL_FRAME_BYTES] = {"libc.so.6+0x1f3", "my app+0x22"};
+    struct hl_stack_event stack = {.id = 3,
+                                   .thread = {4250, "writer"},
+                                   .sample = 1,
+                                   .same = 1,
+                                   .had = 1,
+                                   .frames = frames,
+                                   .frames_count = 2};
+    RECORD(hl_report_stack, &stack,
+           "STACK id=3 thread=4250/writer sample=1/3 frames=\"libc.so.6+0x1f3 < my app+0x22\"",
+           "\"STACK\",\"id\":3,\"thread_tid\":4250,\"thread_name\":\"writer\",\"sample\":1,"
+           "\"sample_of\":3,\"frames\":[\"libc.so.6+0x1f3\",\"my app+0x22\"]");
+    stack.sample = stack.had = 2;
+    stack.suspended_ns = 1;
+    stack.truncated = true;
+    RECORD(hl_report_stack, &stack,
+           "STACK id=3 thread=4250/writer sample=2/3 same=1/2 suspended=1us "
+           "frames=\"libc.so.6+0x1f3 < my app+0x22\" truncated=yes",
+           "\"STACK\",\"id\":3,\"thread_tid\":4250,\"thread_name\":\"writer\",\"sample\":2,"
+           "\"sample_of\":3,\"same\":1,\"same_of\":2,\"suspended_us\":1,"
+           "\"frames\":[\"libc.so.6+0x1f3\",\"my app+0x22\"],\"truncated\":true");
+}
+
 Test(report, deadlocks_are_in_the_totals_when_there_were_any)
 {
     struct hl_stop_event stop = plain_stop;
@@ -919,14 +966,13 @@ static void compare_pair(struct walk *walk, struct fact *fact)
         "interval",      "stall",         "throttled", "holder_for", NULL};
     static const char *const bytes[] = {"peak_rss", "vm", "read", "written", NULL};
     static const char *const roundeds[] = {"cpu", "run_delay", "cores", "quota", NULL};
-    static const char *const strings[] = {"tag",       "version",      "platform",   "format",
-                                          "clock",     "fork",         "log",        "environment",
-                                          "active",    "innermost",    "phase",      "path",
-                                          "phases",    "verdict",      "state",      "reason",
-                                          "key",       "variable",     "value",      "accepted",
-                                          "used",      "syscall",      "wait",       "local",
-                                          "wchan",     "holder_phase", "root_phase", "root_verdict",
-                                          "root_wait", "lock#",        "phase#",     NULL};
+    static const char *const strings[] = {
+        "tag",    "version",      "platform",   "format",       "clock",     "fork",
+        "log",    "environment",  "active",     "innermost",    "phase",     "path",
+        "phases", "verdict",      "state",      "reason",       "key",       "variable",
+        "value",  "accepted",     "used",       "syscall",      "wait",      "local",
+        "wchan",  "holder_phase", "root_phase", "root_verdict", "root_wait", "lock#",
+        "phase#", "stacks",       NULL};
     const char *key = fact->key;
     if (is_one_of(key, durations))
         expect_duration(next_member(walk, key, "_ms"), fact->value);
@@ -934,7 +980,8 @@ static void compare_pair(struct walk *walk, struct fact *fact)
         expect_bytes(next_member(walk, key, "_bytes"), fact->value);
     else if (is_one_of(key, roundeds))
         expect_rounded(next_member(walk, key, ""), fact->value);
-    else if (is_one_of(key, strings))
+    else if (is_one_of(key, strings) &&
+             !(strcmp(key, "stacks") == 0 && strcmp(walk->record, "stop") == 0))
         expect_string(walk, next_member(walk, key, ""), fact, fact->value);
     else
         expect_count(next_member(walk, key, ""), fact->value);
@@ -955,6 +1002,45 @@ static void compare_thread(struct walk *walk, struct fact *fact)
     expect_string(walk, next_member(walk, fact->key, "_name"), fact, name);
 }
 
+static void compare_part(struct walk *walk, struct fact *fact)
+{
+    const char *of = split(fact->value);
+    expect_count(next_member(walk, fact->key, ""), fact->value);
+    expect_count(next_member(walk, fact->key, "_of"), of);
+}
+
+static void expect_microseconds(json_t *value, char *shown)
+{
+    if (both_unknown(value, shown))
+        return;
+    const size_t length = strlen(shown);
+    cr_assert(length > 2 && !strcmp(shown + length - 2, "us"), "%s", shown);
+    shown[length - 2] = 0;
+    expect_count(value, shown);
+}
+
+/* An array here, one text there. */
+static void join_frames(const json_t *frames, char *joined, size_t size)
+{
+    joined[0] = 0;
+    for (size_t i = 0; i < json_array_size(frames); i++) {
+        const size_t length = strlen(joined);
+        const char *frame = json_string_value(json_array_get(frames, i));
+        cr_assert(frame);
+        snprintf(joined + length, size - length, "%s%s", i ? " < " : "", frame);
+    }
+}
+
+static void compare_frames(struct walk *walk, struct fact *fact)
+{
+    static char joined[3 * HL_LINE_BYTES];
+    json_t *frames = next_member(walk, "frames", "");
+    cr_assert(json_is_array(frames) && fact->was_quoted);
+    join_frames(frames, joined, sizeof joined);
+    if (!walk->truncated)
+        cr_assert_str_eq(fact->value, joined);
+}
+
 static void compare_memory(struct walk *walk, struct fact *fact)
 {
     const char *limit = strchr(fact->value, '/') ? split(fact->value) : NULL;
@@ -973,6 +1059,8 @@ static void compare_cores(struct walk *walk, struct fact *fact)
 static void compare_fact(struct walk *walk, struct fact *fact)
 {
     static const char *const threads[] = {"thread", "thread#", "holder", "root", NULL};
+    static const char *const parts[] = {"sample", "same", NULL};
+    static const char *const microseconds[] = {"suspended", "longest_suspension", NULL};
     const char *key = fact->key;
     if (fact->is_flag)
         expect_true(next_member(walk, key, ""));
@@ -983,6 +1071,12 @@ static void compare_fact(struct walk *walk, struct fact *fact)
         compare_progress(walk, fact);
     else if (is_one_of(key, threads))
         compare_thread(walk, fact);
+    else if (is_one_of(key, parts))
+        compare_part(walk, fact);
+    else if (is_one_of(key, microseconds))
+        expect_microseconds(next_member(walk, key, "_us"), fact->value);
+    else if (!strcmp(key, "frames"))
+        compare_frames(walk, fact);
     else if (!strcmp(key, "rss"))
         compare_memory(walk, fact);
     else if (!strcmp(key, "cpu") && !strcmp(walk->record, "beat"))
@@ -1408,6 +1502,27 @@ static void render_stall(struct hl_line *line)
     hl_report_stall(line, &hostile_head, &s);
 }
 
+static void render_stack(struct hl_line *line)
+{
+    static char frames[64][HL_FRAME_BYTES];
+    static struct hostile one;
+    static struct hl_stack_event s;
+    if (line == &text) {
+        s = (struct hl_stack_event){.id = known_number(),
+                                    .thread = hostile_thread(),
+                                    .sample = 1 + dice(HL_SAMPLES),
+                                    .same = 1 + dice(3),
+                                    .had = dice(4),
+                                    .suspended_ns = dice(2) * known_number(),
+                                    .frames = (const char(*)[HL_FRAME_BYTES])frames,
+                                    .frames_count = 1 + dice(64),
+                                    .truncated = dice(4) == 0};
+        for (size_t i = 0; i < s.frames_count; i++)
+            strcpy(frames[i], make_hostile(&one, HL_FRAME_BYTES - 1));
+    }
+    hl_report_stack(line, &hostile_head, &s);
+}
+
 static void hostile_member(struct hl_deadlock_member *member, size_t i)
 {
     char key[32];
@@ -1513,16 +1628,26 @@ static void render_stop(struct hl_line *line)
 {
     static struct hl_stop_event s;
     if (line == &text)
-        s = (struct hl_stop_event){
-            number(), number(), number(), number(), number(),
-            number(), number(), number(), number(), dice(2) * known_number()};
+        s = (struct hl_stop_event){number(),
+                                   number(),
+                                   number(),
+                                   number(),
+                                   number(),
+                                   number(),
+                                   number(),
+                                   number(),
+                                   number(),
+                                   dice(2) * known_number(),
+                                   dice(2) * known_number(),
+                                   known_number(),
+                                   dice(2) * known_number()};
     hl_report_stop(line, &hostile_head, &s);
 }
 
 static void (*const renderers[])(struct hl_line *) = {
     render_start,       render_beat,   render_phase,     render_omitted,          render_busy,
     render_stall,       render_merged, render_recovered, render_merged_recovered, render_paused,
-    render_unavailable, render_note,   render_stop,      render_deadlock};
+    render_unavailable, render_note,   render_stop,      render_deadlock,         render_stack};
 
 static void expect_prefix(const char *shown, const char *whole)
 {

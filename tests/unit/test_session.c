@@ -43,7 +43,7 @@ Test(session, a_run_begins_with_its_settings_and_ends_with_its_totals)
     story_expect_has(start, "[heartline 4242] start tag=billing version=");
     story_expect_has(start, "platform=scripted interval=1m00s stall=2m00s format=text cores=8 "
                             "phase_lines=8 busy_lines=3 stall_lines=10 clock=coarse fork=off "
-                            "log=callback");
+                            "log=callback stacks=passive");
     story_expect_has(stop, "elapsed=2m30s cpu_seconds=300.0 peak_rss=1.5GiB beats=2 stalls=0 "
                            "stalled_total=0.0s longest_stall=0.0s dropped=0 self_cpu=0.21s");
     cr_expect_eq(start, &story.lines[0]);
