@@ -151,6 +151,23 @@ MONITOR_API int monitor_stop(void);
  * or schedule. May be called in a signal handler. */
 MONITOR_API int monitor_beat(void);
 
+/* Where another thread of this process is: its frames, innermost first, so that the
+ * first is the address of its next instruction and the others are return addresses.
+ * `tid` is the number that the log shows (gettid on Linux, pthread_threadid_np on
+ * macOS). Returns how many frames were stored, at least 1, at most max and 64; a
+ * stack that cannot be followed to its beginning gives those that could. Errors:
+ *   -EINVAL   frames is NULL, or max is 0;
+ *   -EDEADLK  tid is the calling thread;
+ *   -ESRCH    there is no such thread, or it has just ended;
+ *   -ENOTSUP  it cannot be had: on Linux this is not written yet, on macOS not under
+ *             Rosetta, nor once a thread was stopped for more than a millisecond;
+ *   -ENOMEM.
+ * From any thread, but not in a signal handler; needs no monitor, and none of its
+ * options: whoever calls this has asked, so the thread may be stopped for some tens
+ * of microseconds, as for MONITOR_STACKS_INTERRUPT. Costs 20 us and a system call a
+ * frame on macOS, and what it takes to open and close the platform. */
+MONITOR_API int monitor_stack(uint64_t tid, uintptr_t *frames, size_t max);
+
 /* The version of the library that is linked: MONITOR_VERSION of its own time. */
 MONITOR_API unsigned monitor_version(void);
 MONITOR_API const char *monitor_version_string(void);

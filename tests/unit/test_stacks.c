@@ -1,5 +1,5 @@
 /* tests/unit/test_stacks.c - STACK lines, as a whole session tells them under a fake
- * clock. */
+ * clock, and monitor_stack. */
 #include "story.h"
 
 #include <errno.h>
@@ -419,4 +419,71 @@ Test(stacks, totals_begin_anew_at_each_start)
     story_push(0, 1, "again");
     story_run(MINUTE);
     story_expect_lacks(story_find("stop", 0), "stacks");
+}
+
+/* ---- monitor_stack ------------------------------------------------------------------------ */
+
+#define SELF 41
+#define OTHER 42
+
+static void have_two_threads(void)
+{
+    scripted_be_thread(SELF);
+    scripted_thread(SELF);
+    scripted_thread(OTHER)->is_untouchable = true;
+    scripted_thread(OTHER)->frames = (struct hl_plat_frames){.count = 3, .pc = {1, 2, 3}};
+}
+
+TestSuite(monitor_stack, .init = have_two_threads);
+
+Test(monitor_stack, gives_the_frames_of_another_thread_innermost_first)
+{
+    uintptr_t frames[8] = {0};
+    const uintptr_t expected[8] = {1, 2, 3};
+    cr_assert_eq(monitor_stack(OTHER, frames, 8), 3);
+    cr_expect_arr_eq(frames, expected, sizeof expected);
+    cr_expect_eq(scripted.handles, 0);
+}
+
+Test(monitor_stack, gives_no_more_than_there_is_room_for)
+{
+    uintptr_t frames[8] = {0};
+    const uintptr_t expected[8] = {1, 2};
+    cr_assert_eq(monitor_stack(OTHER, frames, 2), 2);
+    cr_expect_arr_eq(frames, expected, sizeof expected);
+}
+
+Test(monitor_stack, refuses_what_makes_no_sense)
+{
+    uintptr_t frames[8];
+    cr_expect_eq(monitor_stack(OTHER, NULL, 8), -EINVAL);
+    cr_expect_eq(monitor_stack(OTHER, frames, 0), -EINVAL);
+    cr_expect_eq(monitor_stack(SELF, frames, 8), -EDEADLK);
+    cr_expect_eq(scripted_thread(SELF)->captures + scripted_thread(OTHER)->captures, 0);
+}
+
+Test(monitor_stack, tells_a_thread_that_has_gone_from_a_platform_that_cannot)
+{
+    uintptr_t frames[8];
+    cr_expect_eq(monitor_stack(7, frames, 8), -ESRCH);
+    scripted_missing(HL_PLAT_STACK, "not implemented yet");
+    cr_expect_eq(monitor_stack(OTHER, frames, 8), -ENOTSUP);
+    scripted_missing(HL_PLAT_THREAD_STATE, "no threads to be seen");
+    cr_expect_eq(monitor_stack(7, frames, 8), -ENOTSUP);
+    cr_expect_eq(scripted.handles, 0);
+}
+
+Test(monitor_stack, says_when_there_is_no_memory)
+{
+    uintptr_t frames[8];
+    scripted.open_fails = true;
+    cr_expect_eq(monitor_stack(OTHER, frames, 8), -ENOMEM);
+}
+
+Test(monitor_stack, needs_no_monitor_and_none_of_its_options)
+{
+    uintptr_t frames[8];
+    scripted_setenv("HEARTLINE", "off");
+    scripted_setenv("HEARTLINE_STACKS", "off");
+    cr_expect_eq(monitor_stack(OTHER, frames, 8), 3);
 }
