@@ -49,6 +49,7 @@ int main(void)
     REFUSED("format", options.format = (enum monitor_format)7);
     REFUSED("clock", options.clock = (enum monitor_clock)7);
     REFUSED("fork", options.fork = (enum monitor_fork)7);
+    REFUSED("stacks", options.stacks = (enum monitor_stacks)7);
     REFUSED("signal", options.beat_signal = 9);
     REFUSED("signal", options.beat_signal = -1);
     REFUSED("path", options.log_path = long_text);
