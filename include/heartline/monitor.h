@@ -70,8 +70,8 @@ enum monitor_fork {
 /* What may be done to a stuck thread to learn where it is (STACK lines, at most
  * three over one stall). To interrupt means: the thread is stopped wherever it is,
  * also inside malloc or with a lock held; its stack is read with nothing but system
- * calls; it goes on. That takes some tens of microseconds, which the line says
- * (suspended=), and the stop line says the longest of them. The risk is that the
+ * calls; it goes on. That should take some tens of microseconds; how long it took
+ * is on the line (suspended=), and the longest in the stop line. The risk is that the
  * monitor's thread loses its core in between: then the stuck thread stands still
  * for as long, with all that it holds. After one such stop of more than a
  * millisecond no thread is stopped again. What each system can do is in
@@ -163,9 +163,9 @@ MONITOR_API int monitor_beat(void);
  *             Rosetta, nor once a thread was stopped for more than a millisecond;
  *   -ENOMEM.
  * From any thread, but not in a signal handler; needs no monitor, and none of its
- * options: whoever calls this has asked, so the thread may be stopped for some tens
- * of microseconds, as for MONITOR_STACKS_INTERRUPT. Costs 20 us and a system call a
- * frame on macOS, and what it takes to open and close the platform. */
+ * options: whoever calls this has asked, so the thread may be stopped for a moment,
+ * as for MONITOR_STACKS_INTERRUPT. Costs some system calls to open and close the
+ * platform, and on macOS one more a frame: some tens of microseconds (estimated). */
 MONITOR_API int monitor_stack(uint64_t tid, uintptr_t *frames, size_t max);
 
 /* The version of the library that is linked: MONITOR_VERSION of its own time. */
