@@ -28,10 +28,11 @@
  *    millisecond, no thread of the process is stopped again.
  *
  * The time that is told is from before the call that suspends to after the one that
- * resumes, so the thread was stopped for no longer. Cost, not measured on a Mac: four
- * system calls and one or two a window of 16 KiB (frames.h). The kernel copies up to
- * 32 KiB at once without sharing pages with the copy (XNU, msg_ool_size_small), so the
- * thread finds its stack as it was, and takes no faults for it.
+ * resumes, so the thread was stopped for no longer. Cost, not measured on a Mac: to find
+ * the thread, two calls for each one there is; while it is stopped two system calls, and
+ * one or two a window of 16 KiB (frames.h). The kernel copies up to 32 KiB at once
+ * without sharing pages with the copy (XNU, msg_ool_size_small), so the thread finds its
+ * stack as it was, and takes no faults for it.
  *
  * A registry of threads filled by pthread_introspection_hook is not needed, and would be
  * worse: threads that were there before it are never told of, so the list has to be
@@ -207,15 +208,16 @@ struct hl_plat_capture {
     const char *refusal; /* for good; NULL = none */
 };
 
-/* Data that points to functions is bound when a library is loaded, not at the first call. */
-static const struct {
-    kern_return_t (*suspend)(thread_act_t thread);
-    kern_return_t (*get_state)(thread_act_t thread, thread_state_flavor_t flavor,
-                               thread_state_t state, mach_msg_type_number_t *count);
-    kern_return_t (*read)(vm_map_t task, vm_address_t address, vm_size_t size, vm_address_t to,
-                          vm_size_t *copied);
-    kern_return_t (*resume)(thread_act_t thread);
-    uint64_t (*now)(void);
+/* Data that points to functions is bound when a library is loaded, not at the first call;
+ * volatile, or compilers call the functions themselves after all. */
+static struct {
+    kern_return_t (*volatile suspend)(thread_act_t thread);
+    kern_return_t (*volatile get_state)(thread_act_t thread, thread_state_flavor_t flavor,
+                                        thread_state_t state, mach_msg_type_number_t *count);
+    kern_return_t (*volatile read)(vm_map_t task, vm_address_t address, vm_size_t size,
+                                   vm_address_t to, vm_size_t *copied);
+    kern_return_t (*volatile resume)(thread_act_t thread);
+    uint64_t (*volatile now)(void);
 } calls = {thread_suspend, thread_get_state, vm_read_overwrite, thread_resume, mach_absolute_time};
 
 static bool read_memory(void *context, uintptr_t address, void *to, size_t size)
