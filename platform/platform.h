@@ -175,7 +175,7 @@ struct hl_plat_process {
     uint32_t known;
     uint32_t approximate; /* of those, what had to be got in a second-best way: hl_plat_why says
                              which and why */
-    uint64_t cpu_ns; /* all threads, also those that have ended */
+    uint64_t cpu_ns;      /* all threads, also those that have ended */
     uint64_t rss_bytes;
     uint64_t peak_rss_bytes;
     uint64_t vm_bytes;

@@ -12,10 +12,6 @@
 #define _DEFAULT_SOURCE
 #include "plat.h"
 
-#ifndef MACH_SEND_INVALID_DEST /* mach/message.h */
-#define MACH_SEND_INVALID_DEST 0x10000003
-#endif
-
 bool hl_plat_take_threads(struct hl_plat_ports *ports, kern_return_t *result)
 {
     *ports = (struct hl_plat_ports){NULL, 0};
