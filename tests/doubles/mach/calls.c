@@ -95,8 +95,9 @@ static void begin_child(void)
             fake_world.threads[i].is_live = false;
 }
 
-/* Before the library's own handlers, so that in the child theirs find this done. */
-static __attribute__((constructor)) void watch_forks(void)
+/* Before the library's own handlers, so that in the child theirs find this done: hence the
+ * priority, as constructors run in the order in which files are linked. */
+static __attribute__((constructor(101))) void watch_forks(void)
 {
     pthread_atfork(NULL, NULL, begin_child);
 }
