@@ -77,25 +77,25 @@ static void check_cpu(const char *load)
 
 Test(figures, one_busy_core_is_what_the_system_says)
 {
-    ONLY_ON_LINUX("platform none has no figures");
+    NEEDS_FIGURES;
     check_cpu("one");
 }
 
 Test(figures, one_and_a_half_cores_are_what_the_system_says)
 {
-    ONLY_ON_LINUX("platform none has no figures");
+    NEEDS_FIGURES;
     check_cpu("one-and-half");
 }
 
 Test(figures, threads_that_burnt_cpu_and_ended_are_counted)
 {
-    ONLY_ON_LINUX("platform none has no figures");
+    NEEDS_FIGURES;
     check_cpu("churn");
 }
 
 Test(figures, an_idle_program_is_idle)
 {
-    ONLY_ON_LINUX("platform none has no figures");
+    NEEDS_FIGURES;
     struct log *log = tell("idle");
     double cores[BEATS - 1];
     for (size_t n = 1; n < BEATS; n++)
@@ -106,7 +106,7 @@ Test(figures, an_idle_program_is_idle)
 
 Test(figures, the_first_heartbeat_has_figures_too)
 {
-    ONLY_ON_LINUX("platform none has no figures");
+    NEEDS_FIGURES;
     struct log *log = tell("one");
     SAYS(log, said(log, 0) > 0.1, "cpu");
     const struct record *beat = log_find(log, "beat", 0);
@@ -116,7 +116,7 @@ Test(figures, the_first_heartbeat_has_figures_too)
 
 Test(figures, memory_and_threads_are_what_the_system_says)
 {
-    ONLY_ON_LINUX("platform none has no figures");
+    NEEDS_FIGURES;
     struct log *log = tell("one-and-half");
     double off[BEATS];
     for (size_t n = 0; n < BEATS; n++) {
@@ -134,7 +134,7 @@ Test(figures, memory_and_threads_are_what_the_system_says)
 
 Test(figures, a_program_without_scopes_shows_its_busiest_threads)
 {
-    ONLY_ON_LINUX("platform none has no figures");
+    NEEDS_FIGURES;
     struct log *log = tell("one");
     SAYS(log, log_count(log, "busy") >= BEATS / 2, "too few busy lines");
     double cores[BEATS];
@@ -153,7 +153,7 @@ Test(figures, a_program_without_scopes_shows_its_busiest_threads)
 
 Test(figures, what_cannot_be_had_is_said_once_and_never_zero)
 {
-    if (strcmp(STORY_PLATFORM, "none") != 0)
+    if (HAS_FIGURES)
         cr_skip_test("this platform has figures");
     struct log *log =
         TELL(.args = {"act", "start", "push", "work", "sleep", "300", "pop", "stop"},

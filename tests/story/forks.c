@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* Platform none counts its threads itself. */
-#define HAS_TIDS (strcmp(STORY_PLATFORM, "linux") == 0)
+#define HAS_TIDS HAS_FIGURES
 
 static size_t count_of(const struct log *log, uint64_t pid, const char *word)
 {
@@ -81,7 +81,7 @@ Test(forks, a_child_can_start_a_monitor_with_its_own_pid_and_figures)
         SAYS(log, !HAS_TIDS || record_thread_tid(record) == child, "another thread's id");
     }
     SAYS(log, count_of(log, child, "phase") == 1, "its own scope is gone");
-    if (strcmp(STORY_PLATFORM, "linux") != 0)
+    if (!HAS_FIGURES)
         return;
     for (size_t i = 0; i < log_count(log, "stop"); i++) {
         const struct record *stop = log_find(log, "stop", i);

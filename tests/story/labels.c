@@ -35,7 +35,7 @@ Test(labels, a_megabyte_of_the_worst_is_eighty_bytes_on_one_line)
 
 Test(labels, a_thread_may_be_called_anything)
 {
-    ONLY_ON_LINUX("platform none has no thread names");
+    NEEDS_FIGURES;
     for (size_t i = 0; i < 2; i++) {
         struct log *log = TELL(.args = {"act", "start", "thread", "{", "name", "a b) (] \"x\ny",
                                         "push", "odd", "sleep", "200", "pop", "}", "join", "stop"},
@@ -50,7 +50,7 @@ Test(labels, a_thread_may_be_called_anything)
 
 Test(labels, an_early_rename_shows)
 {
-    ONLY_ON_LINUX("platform none has no thread names");
+    NEEDS_FIGURES;
     struct log *log = TELL(.args = {"act", "start", "thread", "{", "push", "work", "sleep", "100",
                                     "name", "renamed", "sleep", "300", "pop", "}", "join", "stop"},
                            .env = {"HEARTLINE_INTERVAL=20ms"}, .log_to_file = true);

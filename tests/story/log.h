@@ -126,6 +126,13 @@ size_t log_stalls(const struct log *log, const char *phase, const struct record 
 #define ENDS_WITH(log, expected) \
     SAYS(log, (log)->status == (expected), "it ended with %d, not %d", (log)->status, (expected))
 
+/* Of the process and its threads: times, states, names, ids that the system knows. */
+#define HAS_FIGURES (strcmp(STORY_PLATFORM, "none") != 0)
+#define NEEDS_FIGURES                                     \
+    do {                                                  \
+        if (!HAS_FIGURES)                                 \
+            cr_skip_test("platform none has no figures"); \
+    } while (0)
 #define ONLY_ON_LINUX(why)                        \
     do {                                          \
         if (strcmp(STORY_PLATFORM, "linux") != 0) \

@@ -36,7 +36,7 @@ static void check_gap(const struct log *log, double least, double most)
 
 Test(pauses, two_seconds_inside_one_sleep_are_told_and_do_not_count)
 {
-    ONLY_ON_LINUX("platform none cannot measure a stop");
+    ONLY_ON_LINUX("this platform cannot measure a stop");
     struct story_run *run =
         BEGIN(.args = {"act", "start", "push", "work", "say", "ready", "sleep", "4200", "pop",
                        "stop"},
@@ -57,7 +57,7 @@ Test(pauses, two_seconds_inside_one_sleep_are_told_and_do_not_count)
 
 Test(pauses, a_true_stall_around_a_stop_comes_after_its_limit_of_active_time)
 {
-    ONLY_ON_LINUX("platform none cannot measure a stop");
+    ONLY_ON_LINUX("this platform cannot measure a stop");
     struct story_run *run =
         BEGIN(.args = {"act", "sink", "start", "stamp", "pushed", "push", "work", "say", "ready",
                        "sleep", "2400", "stop"},
@@ -77,7 +77,7 @@ Test(pauses, a_true_stall_around_a_stop_comes_after_its_limit_of_active_time)
 
 Test(pauses, five_short_stops_in_one_sleep_are_one_pause)
 {
-    ONLY_ON_LINUX("platform none cannot measure a stop");
+    ONLY_ON_LINUX("this platform cannot measure a stop");
     struct story_run *run =
         BEGIN(.args = {"act", "start", "say", "ready", "hear", "stop"},
               .env = {"HEARTLINE_STALL=never", "HEARTLINE_INTERVAL=1h", "HEARTLINE_FORMAT=json"});
@@ -96,7 +96,7 @@ Test(pauses, five_short_stops_in_one_sleep_are_one_pause)
 
 Test(pauses, a_program_without_scopes_is_told_too)
 {
-    ONLY_ON_LINUX("platform none cannot measure a stop");
+    ONLY_ON_LINUX("this platform cannot measure a stop");
     struct story_run *run = BEGIN(.args = {"act", "start", "say", "ready", "sleep", "1200", "stop"},
                                   .env = {"HEARTLINE_INTERVAL=20s", "HEARTLINE_FORMAT=json"});
     double least = 0, most = 0;
