@@ -56,9 +56,15 @@ found=$(llvm-nm -m --defined-only "$archive" 2>/dev/null | grep 'private externa
     sed 's/^_//' | grep -vE '^(monitor_|hl_)' | sort -u)
 [ -z "$found" ] || complain "a global of the static library, but neither monitor_* nor hl_*" "$found"
 
-# ---- the control: what is absent must not link ----
+# ---- the C++ header ----
 
 target=${processor/arm64/aarch64}-macos
+zig c++ -target "$target" -std=c++11 -Wall -Wextra -Werror -I "$here/../../include" \
+    -x c++ -c "$here/../../include/heartline/scope.hpp" -o "$build/scope.o" ||
+    complain "the C++ header does not compile" scope.hpp
+
+# ---- the control: what is absent must not link ----
+
 found=$("$here/macos-cc" "$target" "$here/absent.c" -o "$build/absent" 2>&1) &&
     complain "a call of a function that macOS does not have links" "$here/absent.c"
 grep -q heartline_is_not_part_of_macos <<<"$found" || complain "it failed for another reason" "$found"
