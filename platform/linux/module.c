@@ -172,7 +172,7 @@ static bool ends_with_call(const unsigned char code[8])
     uint32_t instruction;
 
     memcpy(&instruction, code + 4, sizeof instruction);
-    return instruction >> 26 == 0x25 || (instruction & 0xfefff800) == 0xd63f0000; /* bl, blr* */
+    return instruction >> 26 == 0x25 || (instruction & 0xfefff000) == 0xd63f0000; /* bl, blr* */
 }
 
 #else
