@@ -73,9 +73,10 @@ struct hl_plat_ports {
 bool hl_plat_take_threads(struct hl_plat_ports *ports, kern_return_t *result);
 /* Gives back every right and the list, once; the names are worth nothing then. */
 void hl_plat_give_back(struct hl_plat_ports *ports);
-/* The thread with that id among them, MACH_PORT_NULL = gone. Its right is still one
- * of `ports`, which has to be held as long as the name is used. */
-thread_act_t hl_plat_port_of(const struct hl_plat_ports *ports, uint64_t tid);
+/* The thread with that id among them. Its right is still one of `ports`, which has to be
+ * held as long as the name is used. MACH_PORT_NULL: gone, or, where *why is not
+ * KERN_SUCCESS, one that did not tell its id may be it. */
+thread_act_t hl_plat_port_of(const struct hl_plat_ports *ports, uint64_t tid, kern_return_t *why);
 /* The thread has ended, in any of the ways that the kernel says so. */
 bool hl_plat_is_gone(kern_return_t result);
 

@@ -40,16 +40,20 @@ bool hl_plat_is_gone(kern_return_t result)
            result == MACH_SEND_INVALID_DEST;
 }
 
-thread_act_t hl_plat_port_of(const struct hl_plat_ports *ports, uint64_t tid)
+thread_act_t hl_plat_port_of(const struct hl_plat_ports *ports, uint64_t tid, kern_return_t *why)
 {
+    *why = KERN_SUCCESS;
     for (mach_msg_type_number_t i = 0; i < ports->count; i++) {
         thread_identifier_info_data_t identity = {0};
         mach_msg_type_number_t count = THREAD_IDENTIFIER_INFO_COUNT;
-        if (MACH_PORT_VALID(ports->names[i]) &&
-            thread_info(ports->names[i], THREAD_IDENTIFIER_INFO, (thread_info_t)&identity,
-                        &count) == KERN_SUCCESS &&
-            identity.thread_id == tid)
+        if (!MACH_PORT_VALID(ports->names[i]))
+            continue;
+        kern_return_t result =
+            thread_info(ports->names[i], THREAD_IDENTIFIER_INFO, (thread_info_t)&identity, &count);
+        if (result == KERN_SUCCESS && identity.thread_id == tid)
             return ports->names[i];
+        if (result != KERN_SUCCESS && !hl_plat_is_gone(result))
+            *why = result;
     }
     return MACH_PORT_NULL;
 }

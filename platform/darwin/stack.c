@@ -408,6 +408,14 @@ static const char *why_not(const struct hl_plat *plat, uint64_t tid, bool may_in
     return over;
 }
 
+static void miss_thread(struct hl_plat *plat, kern_return_t why)
+{
+    if (why == KERN_SUCCESS)
+        hl_plat_miss_because(plat, HL_PLAT_STACK, is_gone);
+    else
+        hl_plat_miss_call(plat, HL_PLAT_STACK, "thread_info(THREAD_IDENTIFIER_INFO)", why);
+}
+
 static bool find_and_capture(struct hl_plat *plat, uint64_t tid, struct hl_plat_frames *frames)
 {
     struct hl_plat_ports ports;
@@ -418,9 +426,9 @@ static bool find_and_capture(struct hl_plat *plat, uint64_t tid, struct hl_plat_
         hl_plat_miss_call(plat, HL_PLAT_STACK, "task_threads", result);
         return false;
     }
-    thread_act_t thread = hl_plat_port_of(&ports, tid);
+    thread_act_t thread = hl_plat_port_of(&ports, tid, &result);
     if (thread == MACH_PORT_NULL)
-        hl_plat_miss_because(plat, HL_PLAT_STACK, is_gone);
+        miss_thread(plat, result);
     else
         is_captured = capture_thread(plat, thread, frames);
     hl_plat_give_back(&ports);

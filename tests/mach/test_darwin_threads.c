@@ -434,10 +434,10 @@ Test(darwin_threads, a_thread_is_found_anew_by_its_id)
     kern_return_t result;
     uint64_t worker = fake_thread_add("worker"), other = fake_thread_add("other");
     cr_assert(hl_plat_take_threads(&ports, &result));
-    cr_assert_eq(hl_plat_port_of(&ports, worker), fake_thread_port(worker));
-    cr_assert_eq(hl_plat_port_of(&ports, 4711), (thread_act_t)MACH_PORT_NULL);
+    cr_assert_eq(hl_plat_port_of(&ports, worker, &result), fake_thread_port(worker));
+    cr_assert_eq(hl_plat_port_of(&ports, 4711, &result), (thread_act_t)MACH_PORT_NULL);
     fake_thread_exit(other);
-    cr_assert_eq(hl_plat_port_of(&ports, other), (thread_act_t)MACH_PORT_NULL);
+    cr_assert_eq(hl_plat_port_of(&ports, other, &result), (thread_act_t)MACH_PORT_NULL);
     cr_assert_neq(fake_outstanding().rights, 0);
     hl_plat_give_back(&ports);
     assert_nothing_outstanding();
