@@ -2,7 +2,7 @@
  *
  * A reason is a constant text, and what a call returned belongs in it: so such a text
  * is made once for each call and result, in memory that stays. There are not many that
- * a program meets in its life; where there are, the later ones get less to read.
+ * a program meets in its life; where there are, of the later ones only the call is told.
  *
  * In the child of a fork every name of a port is void, and libSystem has got new ones
  * of its own for it (XNU tells a child nothing of its parent's ports). So there nothing
@@ -125,10 +125,10 @@ static const char *text_for(const char *call, int result, bool is_errno)
     if (known)
         return known;
     if (atomic_load(&texts_taken) >= TEXTS)
-        return "a system call failed";
+        return call;
     unsigned place = atomic_fetch_add(&texts_taken, 1);
     if (place >= TEXTS)
-        return "a system call failed";
+        return call;
     struct text *text = &texts[place];
     text->result = result;
     text->is_errno = is_errno;

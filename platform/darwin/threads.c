@@ -170,7 +170,8 @@ static bool add_all(struct hl_plat *plat, struct listing *listing,
     }
     if (!listing->has_caller)
         hl_plat_miss_because(plat, HL_PLAT_THREAD_LIST,
-                             "the kernel says of each thread that it has ended");
+                             listing->caller ? "the kernel says of each thread that it has ended"
+                                             : "pthread_threadid_np does not say who asks");
     return listing->has_caller;
 }
 

@@ -389,7 +389,7 @@ Test(darwin_process, different_failures_have_different_texts_and_the_same_one_ha
         fake_fail(FAKE_TASK_INFO, 1, code, false);
         read_all(HL_KNOWN(HL_PLAT_RSS));
     }
-    cr_assert_str_eq(hl_plat_why(plat, HL_PLAT_RSS), "a system call failed");
+    cr_assert_str_eq(hl_plat_why(plat, HL_PLAT_RSS), "task_info(TASK_VM_INFO)");
     cr_assert_str_eq(first, "task_info(TASK_VM_INFO): failure (5)");
 }
 
