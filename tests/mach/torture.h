@@ -1,0 +1,110 @@
+/* tests/mach/torture.h - what the long tests of platform/darwin share.
+ *
+ * Some of what they do ends for the process what a capture may do, so they run in
+ * children. One reports the line of the first thing that was not true, 0 = all was.
+ */
+#ifndef TESTS_MACH_TORTURE_H
+#define TESTS_MACH_TORTURE_H
+
+#include "fake_mach.h"
+
+#include <errno.h>
+#include <mach/mach.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MS UINT64_C(1000000)
+#define S UINT64_C(1000000000)
+/* Both a whole number of ticks, on every machine of the model, and of microseconds. */
+#define EXACT_NS UINT64_C(125000)
+
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_SANITIZED 1
+#endif
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED 0
+#endif
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+#define MUST(condition)      \
+    do {                     \
+        if (!(condition))    \
+            return __LINE__; \
+    } while (0)
+
+/* Passes on the line of what a function found untrue. */
+#define MUST_ALL(call)      \
+    do {                    \
+        int line_ = (call); \
+        if (line_ != 0)     \
+            return line_;   \
+    } while (0)
+
+static inline int in_child(int (*scenario)(void *data), void *data)
+{
+    int *line = mmap(NULL, sizeof *line, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int status, result;
+    pid_t child = fork();
+
+    if (child == 0) {
+        *line = scenario(data);
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    result = status == 0 ? *line : -status;
+    munmap(line, sizeof *line);
+    return result;
+}
+
+static inline bool nothing_is_outstanding(void)
+{
+    struct fake_outstanding left = fake_outstanding();
+
+    return left.rights == 0 && left.names == 0 && left.arrays == 0 && left.suspensions == 0;
+}
+
+/* ---- failing ------------------------------------------------------------------- */
+
+static const int mach_codes[] = {KERN_TERMINATED,        KERN_INVALID_ARGUMENT,
+                                 MACH_SEND_INVALID_DEST, KERN_RESOURCE_SHORTAGE,
+                                 KERN_FAILURE,           KERN_NO_ACCESS};
+static const int errno_codes[] = {EPERM, EACCES, ENOENT, EINVAL, ENOMEM, ESRCH};
+#define CODES COUNT_OF(mach_codes)
+_Static_assert(COUNT_OF(errno_codes) == CODES, "as many of each");
+
+static inline bool answers_by_errno(enum fake_call call)
+{
+    return call == FAKE_SYSCTL || call == FAKE_PIDINFO || call == FAKE_PID_RUSAGE ||
+           call == FAKE_RUSAGE || call == FAKE_THREADID || call == FAKE_SETNAME ||
+           call == FAKE_GETNAME;
+}
+
+static inline int code_of(enum fake_call call, size_t i)
+{
+    return answers_by_errno(call) ? errno_codes[i] : mach_codes[i];
+}
+
+/* Of an answer about one thread: it has ended. */
+static inline bool says_gone(int code)
+{
+    return code == KERN_TERMINATED || code == KERN_INVALID_ARGUMENT ||
+           code == MACH_SEND_INVALID_DEST;
+}
+
+struct failure {
+    enum fake_call call;
+    uint64_t k;
+    int code;
+    bool lasting;
+};
+
+#endif
