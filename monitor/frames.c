@@ -18,8 +18,10 @@ static bool is_visible(struct hl_plat *plat, uint64_t tid)
     return hl_plat_thread_state(plat, tid, &state);
 }
 
-static int why_not(struct hl_plat *plat, uint64_t tid)
+static int why_not(struct hl_plat *plat, uint64_t tid, const struct hl_plat_frames *frames)
 {
+    if (frames->try_again)
+        return -EAGAIN;
     bool has_gone = !is_visible(plat, tid) && is_visible(plat, hl_plat_thread_id());
     return has_gone ? -ESRCH : -ENOTSUP;
 }
@@ -31,7 +33,7 @@ static int capture(uint64_t tid, uintptr_t *pcs, size_t max)
     if (plat == NULL)
         return -ENOMEM;
     bool is_had = hl_plat_thread_frames(plat, tid, true, &frames);
-    int error = is_had ? 0 : why_not(plat, tid);
+    int error = is_had ? 0 : why_not(plat, tid, &frames);
     hl_plat_close(plat);
     if (!is_had)
         return error;

@@ -320,6 +320,7 @@ uint64_t hl_plat_waits_for(struct hl_plat *plat, uint64_t tid);
 struct hl_plat_frames {
     uint32_t count;               /* at least 1 */
     bool truncated;               /* the beginning of the stack was not reached */
+    bool try_again;               /* where there are none: refused for this moment only */
     uint64_t suspended_ns;        /* it was kept from running for so long; 0 = it was not touched */
     uintptr_t pc[HL_PLAT_FRAMES]; /* innermost first; all but the first are return addresses */
 };

@@ -159,13 +159,15 @@ MONITOR_API int monitor_beat(void);
  *   -EINVAL   frames is NULL, or max is 0;
  *   -EDEADLK  tid is the calling thread;
  *   -ESRCH    there is no such thread, or it has just ended;
+ *   -EAGAIN   not at this moment: the process forks, or another thread asks as well;
  *   -ENOTSUP  it cannot be had: on Linux this is not written yet, on macOS not under
  *             Rosetta, nor once a thread was stopped for more than a millisecond;
  *   -ENOMEM.
  * From any thread, but not in a signal handler; needs no monitor, and none of its
  * options: whoever calls this has asked, so the thread may be stopped for a moment,
  * as for MONITOR_STACKS_INTERRUPT. Costs some system calls to open and close the
- * platform, and on macOS one more a frame: some tens of microseconds (estimated). */
+ * platform, on macOS four more and one or two for each 16 KiB of stack: some tens of
+ * microseconds (estimated). */
 MONITOR_API int monitor_stack(uint64_t tid, uintptr_t *frames, size_t max);
 
 /* The version of the library that is linked: MONITOR_VERSION of its own time. */

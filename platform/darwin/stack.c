@@ -435,6 +435,11 @@ static bool find_and_capture(struct hl_plat *plat, uint64_t tid, struct hl_plat_
     return is_captured;
 }
 
+static bool is_for_now(const char *why)
+{
+    return why == meets_fork || why == has_company;
+}
+
 bool hl_plat_thread_frames(struct hl_plat *plat, uint64_t tid, bool may_interrupt,
                            struct hl_plat_frames *frames)
 {
@@ -447,11 +452,13 @@ bool hl_plat_thread_frames(struct hl_plat *plat, uint64_t tid, bool may_interrup
         why = enter();
     if (why) {
         hl_plat_miss_because(plat, HL_PLAT_STACK, why);
+        frames->try_again = is_for_now(why);
         return false;
     }
     pthread_sigmask(SIG_SETMASK, &all, &before);
     bool is_captured = find_and_capture(plat, tid, frames);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     leave();
+    frames->try_again = !is_captured && is_for_now(plat->why[HL_PLAT_STACK]);
     return is_captured;
 }

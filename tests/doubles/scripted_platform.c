@@ -720,6 +720,8 @@ bool hl_plat_thread_frames(struct hl_plat *plat, uint64_t tid, bool may_interrup
                   thread->frames.count > 0 && (may_interrupt || !thread->is_untouchable);
     if (is_had)
         *frames = thread->frames;
+    else if (thread != NULL)
+        frames->try_again = thread->frames.try_again;
     pthread_mutex_unlock(&lock);
     return is_had;
 }

@@ -285,7 +285,7 @@ static int sample_threads(void)
     return 0;
 }
 
-/* What was a question about one thread, and what is it now? */
+/* It is gone, or none of the application's. */
 static bool may_be_unknown(uint64_t id)
 {
     const struct member *member = member_of(id);

@@ -21,7 +21,6 @@
 #define MOST_FRAMES 64
 #define PARKED_SECONDS 60.0
 #define CAPTURES 1000
-#define REFUSALS 40
 #define STORM_SECONDS 20.0 /* then it is not settled */
 
 /* ---- a parked thread -------------------------------------------------------------- */
@@ -203,7 +202,7 @@ static void begin_anew(struct captures *captures)
     exit(say(FAIL, "could not start itself again"));
 }
 
-/* false: refused. */
+/* false: refused for good. */
 static bool capture(uint64_t tid, struct captures *captures)
 {
     uintptr_t frames[MOST_FRAMES];
@@ -214,24 +213,10 @@ static bool capture(uint64_t tid, struct captures *captures)
     if (took_us > captures->longest_us)
         captures->longest_us = took_us;
     captures->got += count > 0;
-    captures->refused += count == -ENOTSUP;
+    captures->refused += count == -EAGAIN;
     captures->gone += count == -ESRCH;
-    captures->failed += count <= 0 && count != -ENOTSUP && count != -ESRCH;
+    captures->failed += count <= 0 && count != -ENOTSUP && count != -ESRCH && count != -EAGAIN;
     return count != -ENOTSUP;
-}
-
-/* A refusal because a fork is going on is over in a moment, any other is for good: so many
- * in a row are. */
-static bool is_refused_for_good(uint64_t tid, struct captures *captures)
-{
-    unsigned most = captures->got == 0 ? 20 * REFUSALS : REFUSALS;
-
-    for (unsigned i = 0; i < most; i++) {
-        if (capture(tid, captures))
-            return false;
-        sleep_until(now() + 0.0005);
-    }
-    return true;
 }
 
 static enum outcome judge_captures(const struct captures *captures, const char *stuck)
@@ -254,7 +239,7 @@ enum outcome check_storms(void)
             sleep_until(now() + 0.001);
     }
     while (captures.got < CAPTURES && now() < captures.began + STORM_SECONDS) {
-        if (is_refused_for_good(atomic_load(&storms[captures.got % count].tid), &captures)) {
+        if (!capture(atomic_load(&storms[captures.got % count].tid), &captures)) {
             if (captures.got == 0)
                 return say_unavailable();
             begin_anew(&captures);

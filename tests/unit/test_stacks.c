@@ -473,6 +473,15 @@ Test(monitor_stack, tells_a_thread_that_has_gone_from_a_platform_that_cannot)
     cr_expect_eq(scripted.handles, 0);
 }
 
+Test(monitor_stack, tells_a_moment_from_for_good)
+{
+    uintptr_t frames[8];
+    scripted_thread(OTHER)->frames = (struct hl_plat_frames){.try_again = true};
+    cr_expect_eq(monitor_stack(OTHER, frames, 8), -EAGAIN);
+    scripted_thread(OTHER)->frames.try_again = false;
+    cr_expect_eq(monitor_stack(OTHER, frames, 8), -ENOTSUP);
+}
+
 Test(monitor_stack, says_when_there_is_no_memory)
 {
     uintptr_t frames[8];
