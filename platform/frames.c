@@ -149,41 +149,43 @@ void hl_frames_walk(struct hl_frames_walker *walker, struct hl_frames_registers 
 
 /* ---- a function without a frame ------------------------------------------------- */
 
-#define CODE_BYTES 8
-
-static bool fits(const struct hl_frames_code *pattern, const unsigned char code[CODE_BYTES])
+static bool fits(const struct hl_frames_code *pattern,
+                 const unsigned char code[HL_FRAMES_CODE_BYTES])
 {
     uint32_t word = 0;
 
     for (unsigned i = 0; i < 4 && i < pattern->back; i++)
-        word |= (uint32_t)code[CODE_BYTES - pattern->back + i] << 8 * i;
+        word |= (uint32_t)code[HL_FRAMES_CODE_BYTES - pattern->back + i] << 8 * i;
     return (word & pattern->mask) == pattern->value;
 }
 
-static bool read_code_before(struct hl_frames_walker *walker, uintptr_t address,
-                             unsigned char code[CODE_BYTES])
+bool hl_frames_ends_with_call(const struct hl_frames_rules *rules,
+                              const unsigned char code[HL_FRAMES_CODE_BYTES])
 {
-    return address >= FIRST_PAGE &&
-           walker->read(walker->context, address - CODE_BYTES, code, CODE_BYTES);
+    for (int i = 0; i < HL_FRAMES_CALLS && rules->calls[i].back != 0; i++)
+        if (fits(&rules->calls[i], code))
+            return true;
+    return false;
+}
+
+static bool read_code_before(struct hl_frames_walker *walker, uintptr_t address,
+                             unsigned char code[HL_FRAMES_CODE_BYTES])
+{
+    return address >= FIRST_PAGE && walker->read(walker->context, address - HL_FRAMES_CODE_BYTES,
+                                                 code, HL_FRAMES_CODE_BYTES);
 }
 
 static bool follows_a_call(struct hl_frames_walker *walker, uintptr_t address)
 {
-    const struct hl_frames_code *calls = walker->rules->calls;
-    unsigned char code[CODE_BYTES];
+    unsigned char code[HL_FRAMES_CODE_BYTES];
 
-    if (!read_code_before(walker, address, code))
-        return false;
-    for (int i = 0; i < HL_FRAMES_CALLS && calls[i].back != 0; i++)
-        if (fits(&calls[i], code))
-            return true;
-    return false;
+    return read_code_before(walker, address, code) && hl_frames_ends_with_call(walker->rules, code);
 }
 
 static bool may_lack_a_frame(struct hl_frames_walker *walker, uintptr_t pc)
 {
     const struct hl_frames_code *call = &walker->rules->system_call;
-    unsigned char code[CODE_BYTES];
+    unsigned char code[HL_FRAMES_CODE_BYTES];
 
     if (call->mask == 0)
         return true;

@@ -76,6 +76,11 @@ struct hl_frames_registers {
 /* The address without its signature. */
 uintptr_t hl_frames_strip(uintptr_t address, unsigned address_bits);
 
+/* The last of these bytes are a call instruction: what follows may be returned to. */
+#define HL_FRAMES_CODE_BYTES 8
+bool hl_frames_ends_with_call(const struct hl_frames_rules *rules,
+                              const unsigned char code[HL_FRAMES_CODE_BYTES]);
+
 /* Fills count, truncated and pc. The stack's bounds are [low, high); 0, 0 = not known.
  * `truncated` is false only where the chain was followed to its beginning, a frame
  * pointer or return address of 0: also the registers of a thread whose frame pointer is

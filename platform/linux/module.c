@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "module.h"
+#include "../frames.h"
 #include "plat.h"
 
 #include <elf.h>
@@ -152,44 +153,21 @@ void hl_module_function(const struct hl_module *module, uint64_t address, uint64
 
 /* ---- return addresses ------------------------------------------------------------------ */
 
-#ifdef __x86_64__
-
-/* call rel32, or call through a register or memory: FF /2 with 0 to 5 bytes of operand. */
-static bool ends_with_call(const unsigned char code[8])
-{
-    if (code[3] == 0xe8)
-        return true;
-    for (int back = 2; back <= 7; back++)
-        if (code[8 - back] == 0xff && (code[9 - back] & 0x38) == 0x10)
-            return true;
-    return false;
-}
-
+#if defined(__x86_64__)
+#define RULES &hl_frames_x86_64
 #elif defined(__aarch64__)
-
-static bool ends_with_call(const unsigned char code[8])
-{
-    uint32_t instruction;
-
-    memcpy(&instruction, code + 4, sizeof instruction);
-    return instruction >> 26 == 0x25 || (instruction & 0xfefff000) == 0xd63f0000; /* bl, blr* */
-}
-
+#define RULES &hl_frames_arm64
 #else
-
-static bool ends_with_call(const unsigned char code[8])
-{
-    (void)code;
-    return true;
-}
-
+#define RULES NULL /* what a call looks like there is not known: anything may be one */
 #endif
 
 bool hl_module_is_return(const struct hl_module *module, uint64_t address)
 {
-    unsigned char code[8];
+    static const struct hl_frames_rules *const rules = RULES;
+    unsigned char code[HL_FRAMES_CODE_BYTES];
 
     if (address < module->low + sizeof code || address >= module->high)
         return false;
-    return hl_plat_peek(address - sizeof code, code, sizeof code) == 0 && ends_with_call(code);
+    return hl_plat_peek(address - sizeof code, code, sizeof code) == 0 &&
+           (!rules || hl_frames_ends_with_call(rules, code));
 }
