@@ -8,7 +8,7 @@
  */
 #define _DARWIN_C_SOURCE
 #define _DEFAULT_SOURCE
-#include "../platform.h"
+#include "plat.h"
 
 #include <time.h>
 
@@ -19,8 +19,7 @@ void hl_plat_time_scopes_precisely(bool precisely)
     (void)precisely; /* they are */
 }
 
-/* Neither of the clocks used can fail, so errno is left alone. */
-static uint64_t read_ns(clockid_t clock)
+uint64_t hl_plat_read_clock(clockid_t clock)
 {
     struct timespec now = {0, 0};
 
@@ -30,7 +29,7 @@ static uint64_t read_ns(clockid_t clock)
 
 uint64_t hl_plat_now_ns(void)
 {
-    return read_ns(CLOCK_UPTIME_RAW);
+    return hl_plat_read_clock(CLOCK_UPTIME_RAW);
 }
 
 uint64_t hl_plat_coarse_ns(void)
@@ -46,5 +45,5 @@ uint64_t hl_plat_coarse_tick_ns(void)
 
 uint64_t hl_plat_wall_ms(void)
 {
-    return read_ns(CLOCK_REALTIME) / 1000000u;
+    return hl_plat_read_clock(CLOCK_REALTIME) / 1000000u;
 }

@@ -58,6 +58,11 @@ void hl_plat_miss_call(struct hl_plat *plat, enum hl_plat_key key, const char *c
                        kern_return_t result);
 void hl_plat_miss_errno(struct hl_plat *plat, enum hl_plat_key key, const char *call, int error);
 
+/* ---- clock.c ------------------------------------------------------------ */
+
+/* In nanoseconds. Of clocks that cannot fail, so errno is left alone. Any thread. */
+uint64_t hl_plat_read_clock(clockid_t clock);
+
 /* ---- process.c ---------------------------------------------------------- */
 
 void hl_plat_cpu_open(struct hl_plat *plat);

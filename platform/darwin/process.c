@@ -262,14 +262,6 @@ static void add_io(struct hl_plat *plat, struct hl_plat_process *process)
     process->known |= HL_KNOWN(HL_PLAT_IO);
 }
 
-static uint64_t read_clock(clockid_t clock)
-{
-    struct timespec now = {0, 0};
-
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * NS + (uint64_t)now.tv_nsec;
-}
-
 /* The kernel keeps the time of day of it, which may be set while we run; so it is
  * converted once, to the clock that goes on in sleep and is never set. */
 static bool find_start(struct hl_plat *plat)
@@ -282,13 +274,13 @@ static bool find_start(struct hl_plat *plat)
         return false;
     }
     uint64_t started = info.pbi_start_tvsec * NS + info.pbi_start_tvusec * 1000u;
-    uint64_t wall = read_clock(CLOCK_REALTIME);
+    uint64_t wall = hl_plat_read_clock(CLOCK_REALTIME);
     if (wall < started) {
         hl_plat_miss_because(plat, HL_PLAT_START, "the process seems to start in the future");
         return false;
     }
     plat->age_ns = wall - started;
-    plat->age_at_ns = read_clock(CLOCK_MONOTONIC_RAW);
+    plat->age_at_ns = hl_plat_read_clock(CLOCK_MONOTONIC_RAW);
     plat->age_is_known = true;
     return true;
 }
@@ -297,7 +289,7 @@ static void add_age(struct hl_plat *plat, struct hl_plat_process *process)
 {
     if (!plat->age_is_known && !find_start(plat))
         return;
-    process->age_ns = plat->age_ns + (read_clock(CLOCK_MONOTONIC_RAW) - plat->age_at_ns);
+    process->age_ns = plat->age_ns + (hl_plat_read_clock(CLOCK_MONOTONIC_RAW) - plat->age_at_ns);
     process->known |= HL_KNOWN(HL_PLAT_START);
 }
 

@@ -21,14 +21,6 @@ struct lead {
     uint64_t ns, width_ns;
 };
 
-static uint64_t continuous_ns(void)
-{
-    struct timespec now = {0, 0};
-
-    clock_gettime(CLOCK_MONOTONIC_RAW, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* As a difference of two clocks of their own it may wrap; only how it grows counts. */
 static struct lead read_lead(void)
 {
@@ -36,7 +28,7 @@ static struct lead read_lead(void)
 
     for (int i = 0; i < TRIES && best.width_ns > PRECISE_NS; i++) {
         uint64_t before = hl_plat_now_ns();
-        uint64_t continuous = continuous_ns();
+        uint64_t continuous = hl_plat_read_clock(CLOCK_MONOTONIC_RAW);
         uint64_t width = hl_plat_now_ns() - before;
         if (width < best.width_ns)
             best = (struct lead){continuous - before, width};
