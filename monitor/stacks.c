@@ -31,7 +31,6 @@ static bool capture(struct hl_stacks *stacks, uint64_t tid)
 {
     bool may_interrupt = stacks->wanted == MONITOR_STACKS_INTERRUPT;
     struct hl_plat_frames *frames = &stacks->frames;
-    frames->suspended_ns = 0;
     bool is_had = hl_plat_thread_frames(stacks->plat, tid, may_interrupt, frames);
     if (frames->suspended_ns > stacks->longest_ns)
         stacks->longest_ns = frames->suspended_ns;

@@ -329,8 +329,8 @@ struct hl_plat_frames {
  * had only by stopping the thread for a moment, `may_interrupt` must allow that. Takes no
  * lock while the thread is stopped, and allocates nothing; once it was stopped for more
  * than a millisecond, no thread of the process is stopped again. false: gone, refused, or
- * not known how: HL_PLAT_STACK says why. Cost on macOS, not measured yet: four system calls,
- * and one or two for each 16 KiB of stack. */
+ * not known how: HL_PLAT_STACK says why; suspended_ns and try_again hold then, too. Cost on
+ * macOS, not measured yet: four system calls, and one or two for each 16 KiB of stack. */
 bool hl_plat_thread_frames(struct hl_plat *plat, uint64_t tid, bool may_interrupt,
                            struct hl_plat_frames *frames);
 

@@ -435,6 +435,27 @@ static bool find_and_capture(struct hl_plat *plat, uint64_t tid, struct hl_plat_
     return is_captured;
 }
 
+/* Alone, and with signals blocked: a handler could wait for a lock, or fork. */
+static bool attempt(struct hl_plat *plat, uint64_t tid, bool may_interrupt,
+                    struct hl_plat_frames *frames)
+{
+    const char *why = why_not(plat, tid, may_interrupt);
+    sigset_t all, before;
+
+    if (!why)
+        why = enter();
+    if (why) {
+        hl_plat_miss_because(plat, HL_PLAT_STACK, why);
+        return false;
+    }
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool is_captured = find_and_capture(plat, tid, frames);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    leave();
+    return is_captured;
+}
+
 static bool is_for_now(const char *why)
 {
     return why == meets_fork || why == has_company;
@@ -443,22 +464,8 @@ static bool is_for_now(const char *why)
 bool hl_plat_thread_frames(struct hl_plat *plat, uint64_t tid, bool may_interrupt,
                            struct hl_plat_frames *frames)
 {
-    const char *why = why_not(plat, tid, may_interrupt);
-    sigset_t all, before;
-
-    sigfillset(&all); /* a handler could wait for a lock, or fork */
     *frames = (struct hl_plat_frames){0};
-    if (!why)
-        why = enter();
-    if (why) {
-        hl_plat_miss_because(plat, HL_PLAT_STACK, why);
-        frames->try_again = is_for_now(why);
-        return false;
-    }
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool is_captured = find_and_capture(plat, tid, frames);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    leave();
+    bool is_captured = attempt(plat, tid, may_interrupt, frames);
     frames->try_again = !is_captured && is_for_now(plat->why[HL_PLAT_STACK]);
     return is_captured;
 }
