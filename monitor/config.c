@@ -535,3 +535,11 @@ void hl_config_show(const struct hl_setting *setting, const monitor_options *opt
     else
         snprintf(text, size, "%s", value.text);
 }
+
+const char *hl_config_choice(const monitor_options *options, size_t offset)
+{
+    const struct hl_setting *setting = hl_settings;
+    while (setting->name == NULL || setting->offset != offset)
+        setting++;
+    return setting->choices[get(setting, options).number];
+}

@@ -71,4 +71,7 @@ bool hl_config_duration(const char *text, uint64_t *ms);
 void hl_config_show(const struct hl_setting *setting, const monitor_options *options, char *text,
                     size_t size);
 
+/* The word for what was chosen in an option of kind HL_SETTING_CHOICE; `offset`: of its field. */
+const char *hl_config_choice(const monitor_options *options, size_t offset);
+
 #endif

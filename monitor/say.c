@@ -279,13 +279,6 @@ static uint64_t cores_milli(const struct hl_session *session)
     return hl_if_known(session->limits.known, HL_PLAT_CORES, session->limits.cores_milli);
 }
 
-/* In the order of the enumeration. */
-static const char *stacks_name(enum monitor_stacks stacks)
-{
-    static const char *const names[] = {"passive", "interrupt", "off"};
-    return names[stacks];
-}
-
 static const char *log_name(const struct hl_session *session)
 {
     if (session->sink.callback)
@@ -295,6 +288,8 @@ static const char *log_name(const struct hl_session *session)
     return session->config.options.log_path ? session->config.options.log_path : "stderr";
 }
 
+#define CHOICE(options, field) hl_config_choice((options), offsetof(monitor_options, field))
+
 void hl_say_start(struct hl_session *session)
 {
     const monitor_options *options = &session->config.options;
@@ -303,17 +298,17 @@ void hl_say_start(struct hl_session *session)
         .platform = hl_plat_name,
         .interval_ns = options->interval_ms * MILLISECOND,
         .stall_ns = options->stall_ms * MILLISECOND,
-        .format = options->format == MONITOR_JSON ? "json" : "text",
+        .format = CHOICE(options, format),
         .cores_milli = cores_milli(session),
         .phase_lines = options->phase_lines,
         .busy_lines = options->busy_lines,
         .stall_lines = options->stall_lines,
-        .clock = options->clock == MONITOR_CLOCK_PRECISE ? "precise" : "coarse",
-        .fork = options->fork == MONITOR_FORK_RESTART ? "restart" : "off",
+        .clock = CHOICE(options, clock),
+        .fork = CHOICE(options, fork),
         .log = log_name(session),
         .signal = (uint64_t)options->beat_signal,
         .env_ignored = session->config.env_ignored,
-        .stacks = stacks_name(options->stacks),
+        .stacks = CHOICE(options, stacks),
     };
     struct hl_line_head head = head_of(session);
     hl_report_start(&session->line, &head, &event);
