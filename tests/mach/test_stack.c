@@ -7,7 +7,7 @@
 #define _DEFAULT_SOURCE
 #include "../../platform/darwin/images.h"
 #include "../../platform/darwin/plat.h"
-#include "fake_mach.h"
+#include "scenario.h"
 
 #include <criterion/criterion.h>
 
@@ -27,12 +27,6 @@
 
 /* ---- in a child ----------------------------------------------------------------- */
 
-#define MUST(condition)      \
-    do {                     \
-        if (!(condition))    \
-            return __LINE__; \
-    } while (0)
-
 /* A machine that others use, too, may take the core away for a millisecond, and the
  * capture after that is refused: then the scenario is played anew. */
 #define WAS_DISTURBED (-2000)
@@ -47,23 +41,6 @@ static const char was_slow[] = "given up: a thread was stopped for more than 1 m
 static bool why_begins(const struct hl_plat *plat, const char *text)
 {
     return strncmp(hl_plat_why(plat, HL_PLAT_STACK), text, strlen(text)) == 0;
-}
-
-/* exit statuses have eight bits, lines more */
-static int play_in_child(int (*scenario)(void *data), void *data)
-{
-    int *line = mmap(NULL, sizeof *line, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int status, result;
-    pid_t child = fork();
-
-    if (child == 0) {
-        *line = scenario(data);
-        _exit(0);
-    }
-    waitpid(child, &status, 0);
-    result = status == 0 ? *line : -status;
-    munmap(line, sizeof *line);
-    return result;
 }
 
 static int in_child(int (*scenario)(void *data), void *data)
@@ -84,43 +61,13 @@ static void sleep_ns(long ns)
 
 /* ---- a scripted thread ------------------------------------------------------------- */
 
-/* Three frames and the function that has none: pc and four returns, of the right kind
- * of memory for any processor. */
-#define FRAMES 3
-static _Alignas(16) uintptr_t stack[64];
-static uintptr_t code_at(size_t frame)
-{
-    return 0x104000000 + 0x100 * frame;
-}
-
 static uint64_t add_thread(void)
 {
     uint64_t tid = fake_thread_add("worker");
 
-    memset(stack, 0, sizeof stack);
-    for (size_t i = 0; i < FRAMES; i++) {
-        stack[8 * (i + 1)] = i + 1 < FRAMES ? (uintptr_t)&stack[8 * (i + 2)] : 0;
-        stack[8 * (i + 1) + 1] = code_at(i + 1);
-    }
-    fake_thread_registers(tid, code_at(0), (uintptr_t)&stack[8], (uintptr_t)stack, 0);
+    fill_stack();
+    give_stack(tid);
     return tid;
-}
-
-static bool is_that_stack(const struct hl_plat_frames *frames)
-{
-    if (frames->count != FRAMES + 1 || frames->truncated)
-        return false;
-    for (size_t i = 0; i <= FRAMES; i++)
-        if (frames->pc[i] != code_at(i))
-            return false;
-    return true;
-}
-
-static bool nothing_is_outstanding(void)
-{
-    struct fake_outstanding left = fake_outstanding();
-
-    return left.rights == 0 && left.names == 0 && left.arrays == 0 && left.suspensions == 0;
 }
 
 /* ---- what it finds -------------------------------------------------------------------- */

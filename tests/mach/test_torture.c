@@ -24,38 +24,7 @@
 #define RUNS 20
 #define CROWD 24
 
-/* ---- a stack to be captured ------------------------------------------------------ */
-
-#define FRAMES 3
-static _Alignas(16) uintptr_t stack[8 * (FRAMES + 1)];
-
-static uintptr_t code_at(size_t frame)
-{
-    return 0x104000000 + 0x100 * frame;
-}
-
-static void fill_stack(void)
-{
-    for (size_t i = 0; i < FRAMES; i++) {
-        stack[8 * (i + 1)] = i + 1 < FRAMES ? (uintptr_t)&stack[8 * (i + 2)] : 0;
-        stack[8 * (i + 1) + 1] = code_at(i + 1);
-    }
-}
-
-static void give_stack(uint64_t id)
-{
-    fake_thread_registers(id, code_at(0), (uintptr_t)&stack[8], (uintptr_t)stack, 0);
-}
-
-static bool is_that_stack(const struct hl_plat_frames *frames)
-{
-    if (frames->count != FRAMES + 1 || frames->truncated)
-        return false;
-    for (size_t i = 0; i <= FRAMES; i++)
-        if (frames->pc[i] != code_at(i))
-            return false;
-    return true;
-}
+/* ---- captures ---------------------------------------------------------------- */
 
 static bool has_given_up_as_slow(const struct hl_plat *plat)
 {
@@ -379,7 +348,7 @@ static int sample_often(void *data)
 Test(torture, a_crowd_that_comes_and_goes_is_told_truly_and_owed_nothing, .timeout = 300)
 {
     for (uint64_t seed = 1; seed <= RUNS; seed++) {
-        int line = in_child(sample_often, &seed);
+        int line = play_in_child(sample_often, &seed);
         cr_assert_eq(line, 0, "line %d, seed %d", line, (int)seed);
     }
 }
@@ -634,7 +603,7 @@ Test(torture, whatever_fails_each_figure_is_right_or_missing_for_a_reason, .time
             int (*scenario)(void *) = needs_a_child_each(failure.call) ? fail_once : fail_at_each;
             int line = 0;
             for (; line == 0; failure.k++)
-                line = in_child(scenario, &failure);
+                line = play_in_child(scenario, &failure);
             cr_expect_eq(line, THAT_WAS_ALL);
         }
 }
@@ -789,5 +758,5 @@ static int take_over_a_name(void *unused)
 
 Test(torture, a_name_of_a_port_that_another_thread_has_now_is_not_that_thread)
 {
-    cr_assert_eq(in_child(take_over_a_name, NULL), 0);
+    cr_assert_eq(play_in_child(take_over_a_name, NULL), 0);
 }

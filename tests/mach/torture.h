@@ -1,21 +1,14 @@
-/* tests/mach/torture.h - what the long tests of platform/darwin share.
- *
- * Some of what they do ends for the process what a capture may do, so they run in
- * children. One reports the line of the first thing that was not true, 0 = all was.
- */
+/* tests/mach/torture.h - what the long tests of platform/darwin share. */
 #ifndef TESTS_MACH_TORTURE_H
 #define TESTS_MACH_TORTURE_H
 
-#include "fake_mach.h"
+#include "scenario.h"
 
 #include <errno.h>
 #include <mach/mach.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define MS UINT64_C(1000000)
 #define S UINT64_C(1000000000)
@@ -35,12 +28,6 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-#define MUST(condition)      \
-    do {                     \
-        if (!(condition))    \
-            return __LINE__; \
-    } while (0)
-
 /* Passes on the line of what a function found untrue. */
 #define MUST_ALL(call)      \
     do {                    \
@@ -48,29 +35,6 @@
         if (line_ != 0)     \
             return line_;   \
     } while (0)
-
-static inline int in_child(int (*scenario)(void *data), void *data)
-{
-    int *line = mmap(NULL, sizeof *line, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int status, result;
-    pid_t child = fork();
-
-    if (child == 0) {
-        *line = scenario(data);
-        _exit(0);
-    }
-    waitpid(child, &status, 0);
-    result = status == 0 ? *line : -status;
-    munmap(line, sizeof *line);
-    return result;
-}
-
-static inline bool nothing_is_outstanding(void)
-{
-    struct fake_outstanding left = fake_outstanding();
-
-    return left.rights == 0 && left.names == 0 && left.arrays == 0 && left.suspensions == 0;
-}
 
 /* ---- failing ------------------------------------------------------------------- */
 
