@@ -50,10 +50,9 @@ static bool take_number(struct cursor *cursor, unsigned base, uint64_t *number)
     uint64_t value = 0;
 
     for (; at < cursor->end && digit_of(*at) < base; at++) {
-        unsigned digit = digit_of(*at);
-        if (value > (UINT64_MAX - digit) / base)
+        if (__builtin_mul_overflow(value, base, &value) ||
+            __builtin_add_overflow(value, digit_of(*at), &value))
             return false;
-        value = value * base + digit;
     }
     if (at == cursor->at || at == cursor->end)
         return false;
@@ -165,15 +164,31 @@ static void fill(uint64_t *field, uint64_t value)
         *field = value;
 }
 
-/* Read at every heartbeat, and most of its sixty lines are for others: their
- * first letter is enough to pass them by, and many come after all that is wanted. */
+/* "VmRSS:" and its like differ in the third letter. */
+static void take_memory_line(struct hl_plat_piece line, struct hl_plat_status *status)
+{
+    switch (line.size > 2 ? line.text[2] : 0) {
+    case 'R':
+        fill(&status->rss_bytes, labelled_kib(line, "VmRSS:"));
+        break;
+    case 'H':
+        fill(&status->peak_rss_bytes, labelled_kib(line, "VmHWM:"));
+        break;
+    case 'S':
+        fill(&status->vm_bytes, labelled_kib(line, "VmSize:"));
+        break;
+    default:
+        break;
+    }
+}
+
+/* Read at every heartbeat, and most of its sixty lines are for others: a letter
+ * or two are enough to pass them by, and many come after all that is wanted. */
 static void take_status_line(struct hl_plat_piece line, struct hl_plat_status *status)
 {
     switch (line.text[0]) {
     case 'V':
-        fill(&status->rss_bytes, labelled_kib(line, "VmRSS:"));
-        fill(&status->peak_rss_bytes, labelled_kib(line, "VmHWM:"));
-        fill(&status->vm_bytes, labelled_kib(line, "VmSize:"));
+        take_memory_line(line, status);
         break;
     case 'T':
         fill(&status->threads, labelled_number(line, "Threads:"));
