@@ -76,10 +76,11 @@ static inline bool hl_version_is_live(uint64_t version)
 #define HL_KIND_WAITING 1u
 #define HL_KIND_LIMIT 2u
 #define HL_KIND_COUNTER_SHIFT 8
+#define HL_KIND_COUNTER (UINT64_C(0xff) << HL_KIND_COUNTER_SHIFT)
 #define HL_KIND_LIMIT_SHIFT 32
 static inline uint64_t hl_kind_counter(uint64_t kind)
 {
-    return kind >> HL_KIND_COUNTER_SHIFT & 0xff;
+    return (kind & HL_KIND_COUNTER) >> HL_KIND_COUNTER_SHIFT;
 }
 static inline uint64_t hl_kind_limit_ms(uint64_t kind)
 {

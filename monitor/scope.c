@@ -18,17 +18,18 @@
  * x86-64 are releases by nature, on arm64 each is an stlr.
  *
  *                                      x86-64               arm64
+ *   what lives over the clock's call   push, pop (3)        stp, str, ldp, ldr
  *   the thread's record                mov, mov %fs:        adrp, ldr, mrs, add, ldr
  *   is one; label there and short      3 (cmp, jcc)         cmp, b; cmp, ccmp, b
  *   depth; room for one more           mov, cmp, ja         ldr, cmp, b
- *   the frame below is not dead        shl, add, cmp, je    add, ldr, cbz
- *   depth + 1                          lea, mov             add, stlr
- *   the frame's version is odd         shl, mov, test, je   ubfiz, add, ldr, tbz
- *   address and function               mov, mov             str, str
- *   label, each 8 bytes                mov, mov             ldr, stlr
+ *   the frame; that below is not dead  mov, shl, lea, cmp   ubfiz, add, add, ldur, cbz
+ *   depth + 1                          add, mov             add, stlr
+ *   the frame's version is odd         mov, test, je        ldr, tbz
+ *   address and function               mov, mov             stp
+ *   label, each 8 bytes                mov, lea, mov, sub   ldur, add, add, stlr, sub, cbnz
  *   label, its end                     mov, shr, shr, mov   ldur, lsr, lsr, stlr
- *   kind                               mov                  stlr
- *   time, in the vDSO                  call *               blr
+ *   kind                               mov                  add, stlr
+ *   time, in the vDSO                  call *, test         blr, cbnz
  *   as nanoseconds                     imul, add, mov       ldp, madd, stlr
  *   version                            or, add, mov         orr, add, stlr
  *   is a stall reported                mov, test, jne       ldr, cbnz
@@ -60,9 +61,10 @@
 
 static inline uint64_t now_ns(void)
 {
-    struct timespec now = {0, 0};
-    hl_plat_scope_clock.read(atomic_load_explicit(&hl_plat_scope_clock.clock, memory_order_relaxed),
-                             &now);
+    struct timespec now;
+    if (UNLIKELY(hl_plat_scope_clock.read(
+            atomic_load_explicit(&hl_plat_scope_clock.clock, memory_order_relaxed), &now)))
+        return 0;
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -113,8 +115,10 @@ static inline uint64_t short_word(const char *text, size_t length)
 static inline void store_label(struct hl_frame *frame, const char *label, size_t length)
 {
     size_t words = length / 8;
-    for (size_t i = 0; i < words; i++)
-        hl_release(&frame->label[i], load_word(label + i * 8));
+    for (size_t i = words; i > 0; i--) {
+        __asm__("" : "+r"(i)); /* else gcc sets up two pointers and an end for a word or two */
+        hl_release(&frame->label[i - 1], load_word(label + i * 8 - 8));
+    }
     uint64_t last =
         words ? LAST(load_word(label + length - 8), length % 8) : short_word(label, length);
     hl_release(&frame->label[words], last);
@@ -272,8 +276,17 @@ static inline void set_depth(struct hl_record *record, uint32_t depth)
 static inline void close_counter_of(struct hl_record *record, const struct hl_frame *frame)
 {
     uint64_t kind = hl_get(&frame->kind);
-    if (UNLIKELY(hl_kind_counter(kind)))
+    if (UNLIKELY(kind & HL_KIND_COUNTER))
         close_counter(record, kind);
+}
+
+/* In one register: gcc would work out parts of the address again and again, and keep
+ * them over the call of the clock. */
+static ALWAYS_INLINE struct hl_frame *frame_at(struct hl_record *record, uint32_t depth)
+{
+    struct hl_frame *frame = &record->frames[depth];
+    __asm__("" : "+r"(frame));
+    return frame;
 }
 
 static COLD void take_off_watched(struct hl_record *record, uint32_t index, uint64_t quiet_since)
@@ -290,7 +303,7 @@ static COLD void take_off_watched(struct hl_record *record, uint32_t index, uint
 static ALWAYS_INLINE void take_off_at(struct hl_record *record, uint32_t index,
                                       uint64_t quiet_since)
 {
-    struct hl_frame *frame = &record->frames[index];
+    struct hl_frame *frame = frame_at(record, index);
     hl_release(&frame->version, hl_get(&frame->version) | HL_NOT_LIVE);
     atomic_signal_fence(memory_order_seq_cst);
     if (UNLIKELY(hl_get(&record->watch[index]) != 0)) {
@@ -424,16 +437,16 @@ static COLD monitor_scope_token push_nothing(void)
     return (monitor_scope_token){0};
 }
 
-/* On a record with room at `depth`, a label that fits; `total` of a counter, or
+/* On a record with room at `depth`, whose frame is given, a label that fits; `total` of a counter, or
  * NULL. The clock is read last of all that takes time, so that little has to be
  * kept over the call. */
 static ALWAYS_INLINE monitor_scope_token push_usual(struct hl_record *record, uint32_t depth,
-                                                    const char *label, size_t length, uint64_t kind,
+                                                    struct hl_frame *frame, const char *label,
+                                                    size_t length, uint64_t kind,
                                                     const void *address, const char *function,
                                                     const uint64_t *total)
 {
     set_depth(record, depth + 1);
-    struct hl_frame *frame = &record->frames[depth];
     uint64_t version = hl_get(&frame->version);
     if (UNLIKELY(!(version & HL_NOT_LIVE)))
         hl_release(&frame->version, version | HL_NOT_LIVE);
@@ -475,9 +488,10 @@ static ALWAYS_INLINE monitor_scope_token push(const char *label, size_t length, 
     uint32_t depth = atomic_load_explicit(&record->depth, memory_order_relaxed);
     if (UNLIKELY(depth >= HL_DEPTH))
         return push_unusual(label, length, kind, address, function, total);
-    if (depth > 0 && UNLIKELY(looks_dead(&record->frames[depth - 1], address)))
+    struct hl_frame *frame = frame_at(record, depth);
+    if (depth > 0 && UNLIKELY(looks_dead(frame - 1, address)))
         return push_unusual(label, length, kind, address, function, total);
-    return push_usual(record, depth, label, length, kind, address, function, total);
+    return push_usual(record, depth, frame, label, length, kind, address, function, total);
 }
 
 /* A thread's first push, a label that has to be measured or cut, frames to be
@@ -501,7 +515,8 @@ static NOINLINE monitor_scope_token push_unusual(const char *label, size_t lengt
         length = cut(text, label);
         label = text;
     }
-    return push_usual(record, depth, label, length, kind, address, function, total);
+    return push_usual(record, depth, frame_at(record, depth), label, length, kind, address,
+                      function, total);
 }
 
 /* The handle of the counter that a push has just opened. */

@@ -44,7 +44,7 @@ uint64_t hl_plat_coarse_tick_ns(void);
 /* The clock that scopes are timed with: the coarse one, until told otherwise.
  * It is data, so that a push gets the time by one call, the system's own. */
 struct hl_plat_scope_clock {
-    int (*read)(clockid_t clock, struct timespec *now); /* leaves errno alone */
+    int (*read)(clockid_t clock, struct timespec *now); /* 0: both fields are set; no errno */
     _Atomic clockid_t clock;
 };
 extern struct hl_plat_scope_clock hl_plat_scope_clock;

@@ -40,7 +40,7 @@ void hl_plat_unmap(void *part, size_t size)
 static int read_clock(clockid_t clock, struct timespec *now)
 {
     (void)clock;
-    now->tv_nsec = (long)++clock_ns;
+    *now = (struct timespec){0, (long)++clock_ns};
     return 0;
 }
 
