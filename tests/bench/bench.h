@@ -85,8 +85,9 @@ void bench_begin(bool quick);
 void bench_measure(struct bench_case *cases, size_t count);
 /* So many rounds from here on: where the cases of a part take long. */
 void bench_take_rounds(unsigned count);
-/* The share of the rounds with two threads in which these never ran at once. */
-double bench_apart_share(void);
+/* The share of the rounds, each tried several times, that were never free of others: the
+ * processor was slower than at its best, or two threads did not run at once. */
+double bench_disturbed_share(void);
 /* Prints the cases, each also as a multiple of `unit`, and puts them into the report. */
 void bench_show(const char *title, const struct bench_case *cases, size_t count,
                 const struct bench_case *unit);

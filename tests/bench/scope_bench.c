@@ -435,18 +435,17 @@ static void discard(void *data, enum monitor_level level, const char *line, size
     (void)data, (void)level, (void)line, (void)length;
 }
 
-/* What two threads cost here that share nothing, and whether there were two. */
+/* What two threads cost here that share nothing, and how often others disturbed. */
 static void show_control(void)
 {
-    double apart = bench_apart_share();
+    double disturbed = bench_disturbed_share();
     printf("Control: the floor, which shares nothing, takes %.2fx (depth 1) and %.2fx (nested) as "
-           "long in two threads as in one.\n",
-           ratio(FLOOR_1_2T, FLOOR_1), ratio(FLOOR_2_2T, FLOOR_2));
-    bench_number("apart_rounds", "share", apart);
-    if (apart > 0.1)
-        printf("THE MACHINE IS BUSY: in %.0f %% of the rounds with two threads these did not run "
-               "at once; disregard them.\n",
-               100 * apart);
+           "long in two threads as in one.\n"
+           "Of the rounds %.0f %% were disturbed at each try (another program, or the other "
+           "hyperthread of a core)%s\n",
+           ratio(FLOOR_1_2T, FLOOR_1), ratio(FLOOR_2_2T, FLOOR_2), 100 * disturbed,
+           disturbed > 0.3 ? ": THE MACHINE IS BUSY, disregard them." : ".");
+    bench_number("disturbed_rounds", "share", disturbed);
 }
 
 bool start_monitor(void)
