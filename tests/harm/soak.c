@@ -1,0 +1,308 @@
+/* Soak: a program with scopes, progress, stalls, and threads that come and go runs
+ * beside stress-ng with ten heartbeats a second, for an hour, or as many minutes as
+ * HARM_SOAK_MINUTES says. From outside, each second: its memory, descriptors and
+ * threads. At the end its log is read: how many heartbeats were due, how many came,
+ * and whether each that is missing is explained by `late_ms`.
+ */
+#define _GNU_SOURCE
+#include "harm.h"
+
+#include <heartline/monitor.h>
+#include <heartline/scope.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define INTERVAL_MS 100
+#define STALL_MS 300
+#define WORKERS 8
+#define MOST_THREADS (WORKERS + 5) /* two others, one that they bear, main and the monitor */
+
+/* ---- the program that is watched ------------------------------------------------ */
+
+static _Atomic bool is_over;
+
+static void *work(void *nothing)
+{
+    while (!is_over) {
+        SCOPE_PROGRESS(progress, "count to a thousand", 1000);
+        for (int i = 0; i < 1000 && !is_over; i++) {
+            SCOPE("one step");
+            if (i % 10 == 0)
+                harm_sleep_ms(1);
+            scope_progress_add(progress, 1);
+        }
+    }
+    return nothing;
+}
+
+static void *stall_now_and_then(void *nothing)
+{
+    while (!is_over) {
+        scope_push("usually short");
+        harm_sleep_ms(3 * STALL_MS);
+        scope_pop();
+        harm_sleep_ms(1000);
+    }
+    return nothing;
+}
+
+static void *live_short(void *nothing)
+{
+    SCOPE("short life");
+    return nothing;
+}
+
+static void *bear(void *nothing)
+{
+    while (!is_over) {
+        pthread_t child;
+        if (pthread_create(&child, NULL, live_short, NULL) == 0)
+            pthread_join(child, NULL);
+        harm_sleep_ms(5);
+    }
+    return nothing;
+}
+
+/* Until `until` ends. */
+static int be_watched(const char *log, int until)
+{
+    void *(*const bodies[])(void *) = {stall_now_and_then, bear, work};
+    pthread_t threads[2 + WORKERS];
+    monitor_options options;
+    char byte;
+
+    monitor_options_default(&options);
+    options.interval_ms = INTERVAL_MS;
+    options.stall_ms = STALL_MS;
+    options.format = MONITOR_JSON;
+    options.log_path = log;
+    if (monitor_start_with(&options) != 0)
+        return 1;
+    for (int i = 0; i < 2 + WORKERS; i++)
+        if (pthread_create(&threads[i], NULL, bodies[i < 2 ? i : 2], NULL) != 0)
+            return 1;
+    while (read(until, &byte, 1) < 0 && errno == EINTR)
+        continue;
+    is_over = true;
+    for (int i = 0; i < 2 + WORKERS; i++)
+        pthread_join(threads[i], NULL);
+    monitor_stop();
+    return 0;
+}
+
+/* ---- from outside ---------------------------------------------------------------- */
+
+struct sample {
+    unsigned long anonymous_kib; /* walked by the kernel; what status says is in batches */
+    unsigned descriptors, threads;
+};
+
+static unsigned entries_of(int pid, const char *name)
+{
+    char path[64];
+    unsigned count = 0;
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+    DIR *folder = opendir(path);
+    if (!folder)
+        harm_broken("%s: %s", path, strerror(errno));
+    for (struct dirent *entry; (entry = readdir(folder));)
+        count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}
+
+static struct sample take_sample(int pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", pid);
+    char *text = harm_read(path, NULL);
+    const char *line = text ? strstr(text, "\nAnonymous:") : NULL;
+    if (!line)
+        harm_broken("%s has no Anonymous", path);
+    struct sample sample = {strtoul(line + strlen("\nAnonymous:"), NULL, 10), entries_of(pid, "fd"),
+                            entries_of(pid, "task")};
+    free(text);
+    return sample;
+}
+
+static pid_t start_stress(uint64_t seconds)
+{
+    char cpus[16], timeout[32];
+    snprintf(cpus, sizeof cpus, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+    snprintf(timeout, sizeof timeout, "%llus", (unsigned long long)seconds + 60);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execlp("stress-ng", "stress-ng", "--quiet", "--cpu", cpus, "--vm", "1", "--vm-bytes", "64M",
+               "--switch", "1", "--hdd", "1", "--hdd-bytes", "16M", "--temp-path", harm_folder(),
+               "--timeout", timeout, (char *)NULL);
+        _exit(77);
+    }
+    harm_sleep_ms(1000);
+    int status = kill(pid, 0);
+    if (pid < 0 || status != 0)
+        harm_broken("no stress-ng");
+    return pid;
+}
+
+/* The most of each in samples [from, to). */
+static struct sample most(const struct sample *samples, size_t from, size_t to)
+{
+    struct sample most = {0};
+    for (size_t i = from; i < to; i++) {
+        if (samples[i].anonymous_kib > most.anonymous_kib)
+            most.anonymous_kib = samples[i].anonymous_kib;
+        if (samples[i].descriptors > most.descriptors)
+            most.descriptors = samples[i].descriptors;
+        if (samples[i].threads > most.threads)
+            most.threads = samples[i].threads;
+    }
+    return most;
+}
+
+/* ---- its log ---------------------------------------------------------------------- */
+
+struct told {
+    uint64_t beats, due, missed, unexplained, stalls, recovered, dropped;
+    uint64_t last_ms; /* of the latest heartbeat, since the start */
+};
+
+static uint64_t number(const json_t *line, const char *key)
+{
+    const json_t *value = json_object_get(line, key);
+    return json_is_number(value) ? (uint64_t)json_number_value(value) : 0;
+}
+
+static void take_beat(struct told *told, const json_t *line)
+{
+    uint64_t at = number(line, "elapsed_ms");
+    uint64_t gap = at - told->last_ms;
+    told->beats++;
+    told->dropped += number(line, "dropped");
+    /* A heartbeat that is late by less than half an interval is none that is missing. */
+    uint64_t missed = gap > INTERVAL_MS ? (gap - INTERVAL_MS / 2) / INTERVAL_MS : 0;
+    told->missed += missed;
+    if (missed && number(line, "late_ms") + 2 * INTERVAL_MS < gap) {
+        told->unexplained += missed;
+        harm_wrong("at %llu ms no heartbeat for %llu ms, with late_ms=%llu", (unsigned long long)at,
+                   (unsigned long long)gap, (unsigned long long)number(line, "late_ms"));
+    }
+    told->last_ms = at;
+}
+
+static struct told read_log(const char *path)
+{
+    struct told told = {0};
+    char *line = NULL;
+    size_t room = 0;
+    FILE *file = fopen(path, "r");
+    if (!file)
+        harm_broken("%s: %s", path, strerror(errno));
+    while (getline(&line, &room, file) > 0) {
+        json_t *json = json_loads(line, 0, NULL);
+        const char *record = json_string_value(json_object_get(json, "record"));
+        if (!record)
+            harm_wrong("not a line of JSON: %.100s", line);
+        else if (strcmp(record, "beat") == 0)
+            take_beat(&told, json);
+        else if (strcmp(record, "STALL") == 0)
+            told.stalls++;
+        else if (strcmp(record, "RECOVERED") == 0)
+            told.recovered++;
+        json_decref(json);
+    }
+    free(line);
+    fclose(file);
+    told.due = told.beats + told.missed;
+    return told;
+}
+
+/* ---- both -------------------------------------------------------------------------- */
+
+static uint64_t seconds_wanted(void)
+{
+    const char *minutes = getenv("HARM_SOAK_MINUTES");
+    if (!minutes)
+        return harm_count(3600, 20);
+    char *end;
+    unsigned long count = strtoul(minutes, &end, 10);
+    if (*end || count < 1 || count > 7 * 24 * 60)
+        harm_broken("HARM_SOAK_MINUTES=%s: give minutes, 1 to 10080", minutes);
+    return count * 60;
+}
+
+static void judge(const struct sample *samples, size_t count, const struct told *told)
+{
+    size_t tenth = count / 10 > 3 ? count / 10 : 3;
+    struct sample early = most(samples, tenth, tenth + (count - tenth) / 2);
+    struct sample late = most(samples, tenth + (count - tenth) / 2, count);
+    if (late.anonymous_kib > early.anonymous_kib)
+        harm_wrong("memory grew from %lu to %lu KiB", early.anonymous_kib, late.anonymous_kib);
+    if (late.descriptors > early.descriptors)
+        harm_wrong("descriptors grew from %u to %u", early.descriptors, late.descriptors);
+    if (late.threads > MOST_THREADS)
+        harm_wrong("there were %u threads, not %u", late.threads, MOST_THREADS);
+    if (told->stalls == 0 || told->stalls < told->recovered)
+        harm_wrong("%llu stalls, %llu recovered", (unsigned long long)told->stalls,
+                   (unsigned long long)told->recovered);
+    if (told->missed * 1000 > told->due)
+        harm_wrong("%llu of %llu heartbeats are missing", (unsigned long long)told->missed,
+                   (unsigned long long)told->due);
+    harm_figure(
+        "%zu min: memory %+ld KiB (of %lu), descriptors %+d (%u), threads at most %u; %llu of "
+        "%llu heartbeats missed, %llu unexplained; %llu stalls, %llu recovered; %llu lines "
+        "dropped",
+        count / 60, (long)late.anonymous_kib - (long)early.anonymous_kib, late.anonymous_kib,
+        (int)late.descriptors - (int)early.descriptors, late.descriptors, late.threads,
+        (unsigned long long)told->missed, (unsigned long long)told->due,
+        (unsigned long long)told->unexplained, (unsigned long long)told->stalls,
+        (unsigned long long)told->recovered, (unsigned long long)told->dropped);
+}
+
+static void soak(void)
+{
+    const char *log = harm_path("log");
+    uint64_t seconds = seconds_wanted();
+    struct sample *samples = calloc(seconds, sizeof *samples);
+    int hold[2];
+
+    if (!samples || pipe2(hold, O_CLOEXEC) != 0) /* the stress would hold it open */
+        harm_broken("no memory or no pipe");
+    if (access("/usr/bin/stress-ng", X_OK) != 0)
+        harm_cannot_run("there is no stress-ng here");
+    pid_t watched = fork();
+    if (watched == 0) {
+        close(hold[1]);
+        _exit(be_watched(log, hold[0]));
+    }
+    close(hold[0]);
+    pid_t stress = start_stress(seconds);
+    for (uint64_t i = 0; i < seconds; i++) {
+        harm_sleep_ms(1000);
+        samples[i] = take_sample(watched);
+    }
+    close(hold[1]);
+    int status = harm_wait(watched, 60000);
+    kill(stress, SIGTERM);
+    harm_wait(stress, 60000);
+    if (status != 0)
+        harm_wrong("the watched program ended with %d", status);
+    struct told told = read_log(log);
+    judge(samples, seconds, &told);
+    free(samples);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct harm_check checks[] = {{"all", soak}, {NULL, NULL}};
+    return harm_main(argc, argv, checks);
+}
