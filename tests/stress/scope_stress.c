@@ -2,6 +2,7 @@
  * one reader looks at all of them; nothing it is told may be false.
  *
  *     scope_stress [--catch] [SECONDS]
+ *     scope_stress --scopes COUNT
  *
  * Each label says of itself: kind, depth, serial number, its parent's serial,
  * the thread, and a checksum over all that and a filler of random length. So a
@@ -20,6 +21,7 @@
 #include <heartline/scope.h>
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -475,7 +477,9 @@ int main(int count, char **arguments)
 {
     bool catches = count > 1 && strcmp(arguments[1], "--catch") == 0;
     only_torn = catches;
-    double seconds = count > 1 + catches ? atof(arguments[1 + catches]) : 10;
+    bool counts = count > 2 && strcmp(arguments[1], "--scopes") == 0;
+    uint64_t scopes = counts ? strtoull(arguments[2], NULL, 10) : UINT64_MAX;
+    double seconds = counts ? HUGE_VAL : count > 1 + catches ? atof(arguments[1 + catches]) : 10;
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
         printf("needs two processors\n");
         return SKIP;
@@ -485,7 +489,7 @@ int main(int count, char **arguments)
     pthread_create(&signals, NULL, send_signals, NULL);
     uint64_t began = now_ns();
     bool good = true;
-    while (good && (double)(now_ns() - began) / 1e9 < seconds)
+    while (good && seen.scopes < scopes && (double)(now_ns() - began) / 1e9 < seconds)
         good = read_all();
     double passed = (double)(now_ns() - began) / 1e9;
     stopping = true;
