@@ -215,7 +215,7 @@ static struct told read_log(const char *path)
         else if (strcmp(record, "beat") == 0)
             take_beat(&told, json);
         else if (strcmp(record, "STALL") == 0)
-            told.stalls++;
+            told.stalls += !json_object_get(json, "reminder");
         else if (strcmp(record, "RECOVERED") == 0)
             told.recovered++;
         json_decref(json);
@@ -251,10 +251,10 @@ static void judge(const struct sample *samples, size_t count, const struct told 
         harm_wrong("descriptors grew from %u to %u", early.descriptors, late.descriptors);
     if (late.threads > MOST_THREADS)
         harm_wrong("there were %u threads, not %u", late.threads, MOST_THREADS);
-    if (told->stalls == 0 || told->stalls < told->recovered)
+    if (told->stalls == 0 || told->stalls != told->recovered)
         harm_wrong("%llu stalls, %llu recovered", (unsigned long long)told->stalls,
                    (unsigned long long)told->recovered);
-    if (told->missed * 1000 > told->due)
+    if (told->missed > 1 + told->due / 1000)
         harm_wrong("%llu of %llu heartbeats are missing", (unsigned long long)told->missed,
                    (unsigned long long)told->due);
     harm_figure(
