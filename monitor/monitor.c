@@ -56,8 +56,9 @@ static _Atomic uint64_t monitor_tid; /* 0 = no such thread */
 
 /* A fork under way: lock is its thread's, and the child still has to be told. */
 static _Atomic uintptr_t forking_thread; /* 0 = none */
-static uint64_t forking_process;
-static bool forked_by_monitor; /* the sink's callback forked */
+static unsigned forks_within;            /* by that fork's other handlers */
+static uint64_t home_process;            /* whose state this is: another one's in a new child */
+static bool forked_by_monitor;           /* the sink's callback forked */
 
 static bool is_monitor_thread(void)
 {
@@ -86,14 +87,19 @@ static void give_lock(void)
         pthread_mutex_unlock(&lock);
 }
 
-/* Returns what leave needs. In a handler of fork the lock is ours already,
- * and a handler that runs in the child before ours has to find a child's state. */
+/* A handler of fork that runs in the child before ours has to find a child's state. */
+static void become_child_early(void)
+{
+    if (is_forking() && hl_plat_process_id() != home_process)
+        become_child();
+}
+
+/* Returns what leave needs. In a handler of fork the lock is ours already. */
 static int enter(void)
 {
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    if (is_forking() && hl_plat_process_id() != forking_process)
-        become_child();
+    become_child_early();
     take_lock();
     return cancel_state;
 }
@@ -373,16 +379,29 @@ int monitor_beat(void)
 
 /* ---- fork ------------------------------------------------------------------------------------ */
 
+/* Handlers fork, too: the lock is taken and given once, by the outermost fork. */
 static void before_fork(void)
 {
+    become_child_early();
+    if (is_forking()) {
+        forks_within++;
+        return;
+    }
     pthread_mutex_lock(&lock);
     forked_by_monitor = is_monitor_thread();
-    forking_process = hl_plat_process_id();
+    home_process = hl_plat_process_id();
     atomic_store(&forking_thread, (uintptr_t)pthread_self());
 }
 
+/* Also in the child of a fork within, where the outer fork goes on: nothing is held there. */
 static void after_fork_parent(void)
 {
+    if (!is_forking())
+        return;
+    if (forks_within > 0) {
+        forks_within--;
+        return;
+    }
     atomic_store(&forking_thread, 0);
     pthread_mutex_unlock(&lock);
 }
@@ -404,11 +423,15 @@ static void leave_parents_session(struct hl_session *old, bool was_running)
 /* The child has one thread and none of ours. */
 static void become_child(void)
 {
+    int saved = errno, cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     struct hl_session *old = session;
     bool was_running = state == RUNNING || state == STOPPING;
     atomic_store(&monitor_tid, forked_by_monitor ? hl_plat_thread_id() : 0);
     lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     atomic_store(&forking_thread, 0);
+    forks_within = 0;
+    home_process = hl_plat_process_id();
     atomic_store(&beating, NULL);
     hl_wake_after_fork_child();
     hl_registry_after_fork_child(); /* its own handler may come later, see enter */
@@ -416,16 +439,15 @@ static void become_child(void)
     session = NULL;
     if (old)
         leave_parents_session(old, was_running);
+    pthread_setcancelstate(cancel_state, NULL);
+    errno = saved;
 }
 
 static void after_fork_child(void)
 {
-    int saved = errno, cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    if (is_forking()) /* else a start or stop in an earlier handler came first */
+    /* Else a start, stop or fork in an earlier handler came first. */
+    if (is_forking() || hl_plat_process_id() != home_process)
         become_child();
-    pthread_setcancelstate(cancel_state, NULL);
-    errno = saved;
 }
 
 static void set_hooks(void)

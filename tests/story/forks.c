@@ -145,6 +145,24 @@ Test(forks, a_fork_handler_of_the_program_may_start_and_stop)
     SAYS_COUNT(log, "stop", 2);
 }
 
+Test(forks, a_fork_handler_of_the_program_may_fork)
+{
+    static const char *const orders[][2] = {{"atfork-fork", "start"}, {"start", "atfork-fork"}};
+    for (size_t i = 0; i < 2; i++) {
+        struct log *log = TELL(.args = {"act", orders[i][0], orders[i][1], "fork", "{", "beat", "}",
+                                        "reap", "beat", "stop"},
+                               .env = {"HEARTLINE_INTERVAL=10ms"}, .log_to_file = true);
+        ENDS_WITH(log, 0);
+        SAYS(log, log_fact_count(log, "within") == 3, "a handler did not come back");
+        for (size_t n = 0; n < 3; n++)
+            SAYS(log, log_fact(log, "within", n) == 0, "the child of a handler");
+        SAYS(log, log_fact(log, "beat", 0) == -ESRCH, "the monitor runs in the child");
+        SAYS(log, log_fact(log, "reaped", 0) == 0, "the child");
+        SAYS(log, log_fact(log, "beat", 1) == 0, "the monitor does not run in the parent");
+        SAYS(log, count_of(log, (uint64_t)log->pid, NULL) == log->count, "a child said something");
+    }
+}
+
 Test(forks, five_hundred_forks_from_four_threads_hang_no_child)
 {
     NEEDS_THREADS_IN_A_CHILD;

@@ -381,6 +381,26 @@ static void start_in_child(void)
     fact("atfork_start", start());
 }
 
+/* A handler of fork that forks: a child of its own, which ends. */
+static void fork_within(void)
+{
+    static bool is_within;
+    int status;
+    if (is_within)
+        return;
+    is_within = true;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        scope_push("within");
+        scope_pop();
+        _exit(monitor_beat() == -ESRCH ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    fact("within", status);
+    is_within = false;
+}
+
 /* ---- the language --------------------------------------------------------------------- */
 
 static void do_without_argument(const char *verb)
@@ -417,6 +437,8 @@ static void do_without_argument(const char *verb)
         reap();
     else if (strcmp(verb, "atfork-start") == 0)
         pthread_atfork(NULL, NULL, start_in_child);
+    else if (strcmp(verb, "atfork-fork") == 0)
+        pthread_atfork(fork_within, fork_within, fork_within);
     else if (strcmp(verb, "atfork-stop") == 0)
         pthread_atfork((void (*)(void))monitor_stop, (void (*)(void))monitor_start, NULL);
     else if (strcmp(verb, "abort") == 0)
