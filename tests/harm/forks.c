@@ -36,6 +36,7 @@
 #define FORKERS 8
 #define MOST_DESCRIPTORS 256
 #define CHILD_SECONDS 60 /* a child that takes longer hangs */
+#define MOST_HUNG 8      /* enough to see */
 
 /* What children tell, through memory that all share. */
 struct child {
@@ -97,6 +98,18 @@ static unsigned open_descriptors(bool only_foreign)
     return count;
 }
 
+/* In a child: the parent says that it failed. */
+static void show_foreign_descriptors(void)
+{
+    char name[32], path[256];
+    for (int i = 0; i < MOST_DESCRIPTORS; i++) {
+        snprintf(name, sizeof name, "/proc/self/fd/%d", i);
+        ssize_t length = was_open[i] ? -1 : readlink(name, path, sizeof path - 1);
+        if (length >= 0)
+            harm_wrong("child %d has open as %d: %.*s", getpid(), i, (int)length, path);
+    }
+}
+
 static void note_own_descriptors(void)
 {
     for (int i = 0; i < MOST_DESCRIPTORS; i++)
@@ -151,9 +164,12 @@ static enum flaw look_around(void)
         return flaw;
     if (count_threads() != 1)
         return HAS_THREADS;
-    if (open_descriptors(true) != 0)
-        return HAS_DESCRIPTORS;
-    return bytes_written() != 0 ? HAS_WRITTEN : GOOD;
+    if (bytes_written() != 0)
+        return HAS_WRITTEN;
+    if (open_descriptors(true) == 0)
+        return GOOD;
+    show_foreign_descriptors();
+    return HAS_DESCRIPTORS;
 }
 
 /* By which it is known whether it hung. */
@@ -250,7 +266,7 @@ static void fork_one(size_t number)
 static void *fork_often(void *nothing)
 {
     SCOPE("fork often");
-    for (size_t number; (number = next_child++) < child_count;) {
+    for (size_t number; (number = next_child++) < child_count && hung < MOST_HUNG;) {
         scope_pushf("fork %zu", number);
         fork_one(number);
         scope_pop();
@@ -441,7 +457,7 @@ static _Noreturn void be_monitored(struct child *self)
 
 static void *fork_monitored(void *nothing)
 {
-    for (size_t number; (number = next_child++) < child_count;) {
+    for (size_t number; (number = next_child++) < child_count && hung < MOST_HUNG;) {
         scope_push("fork");
         pid_t child = fork();
         if (child == 0)
