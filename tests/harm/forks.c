@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include "harm.h"
+#include "patience.h"
 
 #include <heartline/monitor.h>
 #include <heartline/scope.h>
@@ -413,7 +414,7 @@ static void storm(void)
     double seconds = (double)(harm_now_ns() - began) / 1e9;
     if (amid == 0)
         harm_wrong("no child was forked amid a reading");
-    if (monitor_beat() != 0 || monitor_stop() != 0)
+    if (monitor_beat() != 0 || stop_at_last(monitor_stop) != 0)
         harm_wrong("the parent's monitor did not survive");
     judge_storm(log);
     harm_figure("%zu children of %d threads, %zu forked amid a reading, and %u of fork's handlers; "
@@ -452,7 +453,7 @@ static _Noreturn void be_monitored(struct child *self)
     if (monitor_beat() != 0)
         _exit(NOT_MONITORED);
     self->cpu_seconds = cpu_seconds() - began;
-    _exit(monitor_stop() != 0 ? CANNOT_STOP : GOOD);
+    _exit(stop_at_last(monitor_stop) != 0 ? CANNOT_STOP : GOOD);
 }
 
 static void *fork_monitored(void *nothing)
@@ -530,7 +531,7 @@ static void fork_half(const char *log, size_t first, size_t end, bool is_by_itse
     next_child = first;
     child_count = end;
     run_threads(2, fork_monitored);
-    if (monitor_stop() != 0)
+    if (stop_at_last(monitor_stop) != 0)
         harm_wrong("the parent cannot stop");
 }
 

@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include "harm.h"
+#include "patience.h"
 
 #include <heartline/monitor.h>
 #include <heartline/scope.h>
@@ -317,7 +318,7 @@ static enum end drop_rights(const char *log, int tell, int hear)
         harm_broken("write: %s", strerror(errno));
     while (read(hear, &byte, 1) < 0 && errno == EINTR)
         continue;
-    if (monitor_stop() != 0)
+    if (stop_at_last(monitor_stop) != 0)
         return CANNOT_STOP;
     return others > 0 ? THREADS_KEPT_RIGHTS : WELL;
 }
@@ -457,7 +458,8 @@ static void exec_part(void)
             harm_wrong("%zu notes of forks after %s, not %zu", count_notes(log), ways[i].name,
                        ways[i].notes);
     }
-    monitor_stop();
+    if (stop_at_last(monitor_stop) != 0)
+        harm_wrong("it cannot be stopped");
     add_to_figure("%llu programs each by vfork, posix_spawn and fork: %u had a descriptor, %u a "
                   "variable of ours, %zu heartbeats",
                   (unsigned long long)times, with_descriptors, with_variables, count_beats(log));

@@ -1,6 +1,8 @@
 // Ends in the way that its argument names, with the monitor on or, by HEARTLINE=off,
 // not. Says when it began to end, and then a letter for each destructor and handler
 // that runs, all of which use scopes.
+#include "../patience.h"
+
 #include <heartline/monitor.h>
 #include <heartline/scope.hpp>
 
@@ -60,12 +62,12 @@ thread_local talker of_thread("b");
 
 void stop_before_the_library() // registered behind it, so it runs before it
 {
-    say(monitor_stop() == 0 ? "c" : "C");
+    say(stop_at_last(monitor_stop) == 0 ? "c" : "C");
 }
 
 void stop_after_the_library()
 {
-    say(monitor_stop() == 0 ? "d" : "D");
+    say(stop_at_last(monitor_stop) == 0 ? "d" : "D");
 }
 
 void quickly()
@@ -104,7 +106,7 @@ int end(const char *how)
         end_in_another_thread();
     say_that_it_ends();
     if (strcmp(how, "stop") == 0)
-        return monitor_stop() == 0 ? 4 : 98;
+        return stop_at_last(monitor_stop) == 0 ? 4 : 98;
     if (strcmp(how, "exit") == 0)
         exit(5);
     if (strcmp(how, "_exit") == 0)

@@ -1,6 +1,8 @@
 /* Not linked with the library: unload LIBRARY LOG TIMES loads it, starts the monitor,
  * unloads it while a thread has a scope, and waits until the log has grown; every
  * second time the monitor is stopped in between. */
+#include "../patience.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -37,12 +39,20 @@ static void find(const char *name, void *function)
     *(void **)function = address;
 }
 
-static void call(const char *name)
+static void start(void)
 {
-    int (*function)(void);
-    find(name, &function);
-    if (function() != 0)
-        fail(name);
+    int (*monitor_start)(void);
+    find("monitor_start", &monitor_start);
+    if (monitor_start() != 0)
+        fail("monitor_start");
+}
+
+static void stop(void)
+{
+    int (*monitor_stop)(void);
+    find("monitor_stop", &monitor_stop);
+    if (stop_at_last(monitor_stop) != 0)
+        fail("monitor_stop");
 }
 
 /* Its end runs a destructor of the library's. */
@@ -75,7 +85,7 @@ static void do_once(const char *path, const char *log, int number)
     pthread_t thread;
     load(path);
     find("monitor_scope_push", &push);
-    call("monitor_start");
+    start();
     if (pthread_create(&thread, NULL, be_in_scope, NULL) != 0)
         fail("no thread");
     sem_wait(&has_pushed);
@@ -86,7 +96,7 @@ static void do_once(const char *path, const char *log, int number)
     if (number % 2 == 0)
         return;
     load(path);
-    call("monitor_stop");
+    stop();
     dlclose(library);
 }
 
