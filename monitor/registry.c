@@ -122,10 +122,13 @@ static bool own(struct hl_record **self, struct hl_record *record)
     return true;
 }
 
+/* A thread that ended without its destructors leaves its values where it had its stack,
+ * and the C library gives both to another thread: what is not the thread's own may be
+ * anybody's by now. */
 static void thread_exits(void *value)
 {
     struct hl_record *record = value;
-    if (stays(record))
+    if (record != hl_registry_self() || stays(record))
         return;
     atomic_store_explicit(&hl_self, HL_LEFT, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst); /* no handler pushes onto what is given back */

@@ -296,6 +296,27 @@ Test(registry, without_the_hook_a_gone_thread_is_reclaimed_and_counted)
 }
 #endif
 
+#ifndef HL_OWN_BY_KEY
+static void *find_a_value_of_another(void *record)
+{
+    pthread_setspecific(hl_own_key, record);
+    return NULL;
+}
+
+/* As where a thread that made the system call exit has had its stack: the C library gives
+ * it to the next thread as it is. */
+Test(registry, a_thread_that_finds_anothers_record_gives_nothing_back)
+{
+    scope_push("mine");
+    struct hl_record *record = hl_registry_self();
+    in_thread(find_a_value_of_another, record);
+    cr_expect(is_taken(record));
+    cr_expect_eq(stack.count, 1);
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.vanished, 0);
+}
+#endif
+
 /* ---- signal handlers -------------------------------------------------------------------- */
 
 static _Atomic int joined_in_handler;
