@@ -120,7 +120,7 @@ void hl_picture_add(struct hl_picture *picture, const struct hl_picture_time *ti
     struct hl_phase_event phase;
     describe(&phase, time, stack);
     if (row)
-        *row = (struct hl_picture_row){.phase = phase, .always = always};
+        *row = (struct hl_picture_row){.phase = phase, .record = stack->record, .always = always};
     if (is_headline) {
         picture->active = true;
         picture->headline = phase;

@@ -14,6 +14,7 @@
 /* One thread with open scopes, as it may be shown. */
 struct hl_picture_row {
     struct hl_phase_event phase; /* thread name, cpu and state are filled in for shown ones only */
+    uint32_t record;             /* where its scopes are */
     bool always;                 /* the main thread, or stalled: shown beyond the cap */
 };
 

@@ -126,6 +126,7 @@ struct hl_record {
     hl_word ended_count;                    /* and how many of them, from the first on, are whole */
     hl_word watch[HL_DEPTH]; /* M: by frame, the scope (version >> 16) << 1 | reported; 0 = none */
     struct hl_ended ended[HL_ENDED];
+    hl_word joined_ns; /* when its thread had its first push, or was forked */
     /* Of the owner alone. */
     uint32_t next_counter;
     uint32_t ends_in_work; /* more than one: in a handler amid another end */

@@ -281,6 +281,7 @@ static void move_in(struct hl_record *record)
                           atomic_load_explicit(&fork_epoch, memory_order_relaxed),
                           memory_order_relaxed);
     hl_release(&record->popped_ns, 0);
+    hl_release(&record->joined_ns, hl_plat_now_ns());
     hl_release(&record->tid, hl_plat_thread_id());
 }
 
@@ -342,6 +343,11 @@ uint32_t hl_registry_find(uint64_t tid)
     return HL_NO_RECORD;
 }
 
+uint64_t hl_registry_joined_ns(uint32_t index)
+{
+    return hl_acquire(&hl_registry_record(index)->joined_ns);
+}
+
 void hl_registry_reclaim(struct hl_record *record)
 {
     if (hl_get(&record->tid) != 0)
@@ -370,6 +376,7 @@ void hl_registry_after_fork_child(void)
     struct hl_record *record = hl_registry_self();
     if (!hl_is_record(record))
         return;
+    hl_release(&record->joined_ns, hl_plat_now_ns());
     hl_release(&record->tid, hl_plat_thread_id());
     atomic_store_explicit(&record->fork_epoch, epoch, memory_order_relaxed);
 }

@@ -32,6 +32,9 @@ struct hl_record *hl_registry_record(uint32_t index);
 #define HL_NO_RECORD UINT32_MAX
 uint32_t hl_registry_find(uint64_t tid);
 
+/* Since when a thread has that record; its tid was read before. */
+uint64_t hl_registry_joined_ns(uint32_t index);
+
 /* Frees the record of a thread that ended without its destructors. To be
  * called only when the thread is known to be gone. */
 void hl_registry_reclaim(struct hl_record *record);

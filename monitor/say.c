@@ -458,22 +458,51 @@ bool hl_say_beat(struct hl_session *session, const struct hl_losses *losses, uin
     return write_line(session, MONITOR_INFO);
 }
 
-static uint64_t thread_cores(const struct hl_session *session, uint64_t tid, uint64_t window_ns)
+/* Whether a thread of that age, as far as it is known, was born less than so long ago. */
+static bool is_younger(uint64_t age_ns, uint64_t ns)
 {
-    const struct hl_thread_use *use = hl_threads_find(&session->threads, tid);
-    return use ? hl_rate_cores_milli(use->used_ns, window_ns) : HL_UNKNOWN;
+    return age_ns > 0 && age_ns + HL_PLAT_AGE_STEP_NS < ns;
 }
 
-void hl_say_phases(struct hl_session *session, uint64_t window_ns)
+/* What a thread had used at the last heartbeat that has its number is another one's where
+ * it was born since. */
+static uint64_t thread_cores(const struct hl_session *session, uint64_t tid, uint64_t age_ns,
+                             uint64_t window_ns)
+{
+    const struct hl_thread_use *use = hl_threads_find(&session->threads, tid);
+    if (!use)
+        return HL_UNKNOWN;
+    return hl_rate_cores_milli(is_younger(age_ns, window_ns) ? use->all_ns : use->used_ns,
+                               window_ns);
+}
+
+static void glance(const struct hl_session *session, struct hl_thread_ref *thread, char *state,
+                   uint64_t *cpu_milli, uint64_t *age_ns, uint64_t window_ns)
+{
+    hl_plat_thread_glance(session->plat, thread->tid, thread->name, state, age_ns);
+    *cpu_milli = thread_cores(session, thread->tid, *age_ns, window_ns);
+}
+
+static void say_phase(struct hl_session *session, struct hl_phase_event *phase)
+{
+    say_what_threads_hide(session, phase->cpu_milli == HL_UNKNOWN, !phase->state);
+    struct hl_line_head head = head_of(session);
+    hl_report_phase(&session->line, &head, phase);
+    write_line(session, MONITOR_INFO);
+}
+
+/* A record that is older than the thread with its number was left behind by another one. */
+void hl_say_phases(struct hl_session *session, uint64_t window_ns, uint64_t now)
 {
     for (size_t i = 0; i < session->picture.count; i++) {
-        struct hl_phase_event *phase = &hl_picture_row(&session->picture, i)->phase;
-        hl_plat_thread_glance(session->plat, phase->thread.tid, phase->thread.name, &phase->state);
-        phase->cpu_milli = thread_cores(session, phase->thread.tid, window_ns);
-        say_what_threads_hide(session, phase->cpu_milli == HL_UNKNOWN, !phase->state);
-        struct hl_line_head head = head_of(session);
-        hl_report_phase(&session->line, &head, phase);
-        write_line(session, MONITOR_INFO);
+        struct hl_picture_row *row = hl_picture_row(&session->picture, i);
+        struct hl_phase_event *phase = &row->phase;
+        uint64_t age_ns, since_ns = hl_registry_joined_ns(row->record);
+        glance(session, &phase->thread, &phase->state, &phase->cpu_milli, &age_ns, window_ns);
+        if (since_ns < now && is_younger(age_ns, now - since_ns))
+            hl_session_disown(session, row->record, phase->thread.tid);
+        else
+            say_phase(session, phase);
     }
     if (session->picture.omitted == 0)
         return;
@@ -490,8 +519,8 @@ void hl_say_busy(struct hl_session *session, uint64_t window_ns)
     struct hl_busy_event *busy = session->busy.memory;
     size_t count = hl_picture_busiest(&session->threads, window_ns, busy, cap);
     for (size_t i = 0; i < count; i++) {
-        hl_plat_thread_glance(session->plat, busy[i].thread.tid, busy[i].thread.name,
-                              &busy[i].state);
+        uint64_t age_ns;
+        glance(session, &busy[i].thread, &busy[i].state, &busy[i].cpu_milli, &age_ns, window_ns);
         struct hl_line_head head = head_of(session);
         hl_report_busy(&session->line, &head, &busy[i]);
         write_line(session, MONITOR_INFO);

@@ -38,7 +38,7 @@ void hl_say_stop(struct hl_session *session, uint64_t now_ns);
 void hl_say_what_is_unavailable(struct hl_session *session);
 bool hl_say_beat(struct hl_session *session, const struct hl_losses *losses, uint64_t dropped,
                  uint64_t now_ns);
-void hl_say_phases(struct hl_session *session, uint64_t window_ns);
+void hl_say_phases(struct hl_session *session, uint64_t window_ns, uint64_t now);
 void hl_say_busy(struct hl_session *session, uint64_t window_ns);
 void hl_say_dropped(struct hl_session *session, uint64_t dropped);
 

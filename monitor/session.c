@@ -216,10 +216,19 @@ static struct missing *missing_at(struct hl_session *session, uint32_t index, bo
     return (struct missing *)missing->memory + index;
 }
 
+void hl_session_disown(struct hl_session *session, uint32_t index, uint64_t tid)
+{
+    struct hl_record *record = hl_registry_record(index);
+    if (hl_get(&record->tid) != tid)
+        return;
+    hl_stalls_vanished(&session->stalls, record, index);
+    hl_registry_reclaim(record);
+}
+
 /* A thread that ended without its destructors (raw clone, a last destructor that
  * pushed) is missing from the list, twice in a row to be sure. */
-static void reclaim_if_gone(struct hl_session *session, struct hl_record *record, uint32_t index,
-                            uint64_t tid, bool is_listed)
+static void reclaim_if_gone(struct hl_session *session, uint32_t index, uint64_t tid,
+                            bool is_listed)
 {
     if (!session->list_is_proof)
         return;
@@ -229,10 +238,7 @@ static void reclaim_if_gone(struct hl_session *session, struct hl_record *record
     if (!missing || is_listed || ++missing->times < MISSES_UNTIL_GONE)
         return;
     missing->times = 0;
-    if (hl_get(&record->tid) != tid)
-        return;
-    hl_stalls_vanished(&session->stalls, record, index);
-    hl_registry_reclaim(record);
+    hl_session_disown(session, index, tid);
 }
 
 static bool is_always_shown(const struct hl_session *session, const struct hl_stack *stack)
@@ -269,7 +275,7 @@ static void look_at_record(struct hl_session *session, uint32_t index, enum look
         use->instrumented = stack->depth > 0;
     if (stack->depth > 0)
         add_to_picture(session, stack, now);
-    reclaim_if_gone(session, record, index, stack->tid, use != NULL);
+    reclaim_if_gone(session, index, stack->tid, use != NULL);
 }
 
 /* What the next records hold is on its way while this one is judged. */
@@ -353,7 +359,7 @@ static void heartbeat(struct hl_session *session, enum look kind, uint64_t now)
     hl_say_what_is_unavailable(session);
     uint64_t dropped = atomic_load(&session->sink.dropped);
     bool was_heard = hl_say_beat(session, &losses, dropped, now);
-    hl_say_phases(session, now - session->window_began_ns);
+    hl_say_phases(session, now - session->window_began_ns, now);
     hl_say_busy(session, now - session->window_began_ns);
     if (kind == LOOK_AND_EXTRA_BEAT)
         return;

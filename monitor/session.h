@@ -86,4 +86,7 @@ void hl_session_begin(struct hl_session *session);
 bool hl_session_turn(struct hl_session *session);
 void hl_session_end(struct hl_session *session);
 
+/* Frees a record whose thread is gone, if it is still that thread's. */
+void hl_session_disown(struct hl_session *session, uint32_t index, uint64_t tid);
+
 #endif

@@ -153,7 +153,9 @@ static void compare(struct hl_threads *threads, size_t i, const struct hl_plat_t
     const struct hl_thread_reading *then = &threads->then;
     const struct hl_plat_thread *now = thread_at(&threads->now, i);
     *hl_threads_at(threads, i) =
-        (struct hl_thread_use){.tid = now->tid, .used_ns = used_since(then, before, now)};
+        (struct hl_thread_use){.tid = now->tid,
+                               .used_ns = used_since(then, before, now),
+                               .all_ns = now->cpu_ns == UINT64_MAX ? HL_UNKNOWN : now->cpu_ns};
     *mark_at(&threads->now, i) = mark_of(then, before, now, now_ns);
 }
 

@@ -17,6 +17,7 @@
 struct hl_thread_use {
     uint64_t tid;
     uint64_t used_ns;  /* since the baseline; HL_UNKNOWN */
+    uint64_t all_ns;   /* since its birth; HL_UNKNOWN */
     bool instrumented; /* marked by the caller: it has an open scope */
 };
 

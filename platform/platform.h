@@ -224,15 +224,16 @@ bool hl_plat_thread_cpu(struct hl_plat *plat, uint64_t tid, uint64_t *cpu_ns);
 bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES]);
 
 /* Its name, "" = unnamed or unknown, and the scheduler's letter, 0 = unknown, as a line
- * shows them. Cheaper than to ask for each. */
+ * shows them; and its age, as below. Cheaper than to ask for each. */
 void hl_plat_thread_glance(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES],
-                           char *state);
+                           char *state, uint64_t *age_ns);
 
+#define HL_PLAT_AGE_STEP_NS 10000000u
 struct hl_plat_thread_state {
     char state; /* scheduler's letter: R S D T t Z X I; 0 = unknown */
     bool start_known;
     uint64_t start;  /* tells this thread from a later one with the same tid; no unit */
-    uint64_t age_ns; /* it is at least so old; 0 = not known */
+    uint64_t age_ns; /* it is at least so old, and up to HL_PLAT_AGE_STEP_NS more; 0 = not known */
     bool times_known;
     uint64_t on_core_ns;
     uint64_t run_delay_ns; /* runnable, waiting for a core */

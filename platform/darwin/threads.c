@@ -307,11 +307,12 @@ bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_N
 }
 
 void hl_plat_thread_glance(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES],
-                           char *state)
+                           char *state, uint64_t *age_ns)
 {
     struct hl_plat_seen seen;
 
     name[0] = *state = 0;
+    *age_ns = 0;
     if (!ask(plat, tid, HL_PLAT_THREAD_STATE, &seen))
         return;
     memcpy(name, seen.name, HL_PLAT_NAME_BYTES);

@@ -80,11 +80,23 @@ static bool copy_name(const char *stat, size_t size, char name[HL_PLAT_NAME_BYTE
     return true;
 }
 
+/* At least so old: the kernel rounds the start down to a tick. 0 = cannot be told. */
+static uint64_t age_of(uint64_t start_ticks)
+{
+    struct timespec now;
+    uint64_t latest = start_ticks < UINT64_MAX ? hl_plat_ticks_to_ns(start_ticks + 1) : UINT64_MAX;
+
+    if (clock_gettime(CLOCK_BOOTTIME, &now) != 0)
+        return 0;
+    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return now_ns > latest ? now_ns - latest : 0; /* a restored container may start in the future */
+}
+
 void hl_plat_thread_glance(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES],
-                           char *state)
+                           char *state, uint64_t *age_ns)
 {
     char text[1024];
-    uint64_t start;
+    uint64_t start = HL_PLAT_UNKNOWN;
     int saved = errno;
     ssize_t size = hl_plat_read_of_thread(plat, tid, "stat", text, sizeof text);
 
@@ -93,6 +105,7 @@ void hl_plat_thread_glance(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT
         hl_plat_miss_of_thread(plat, HL_PLAT_THREAD_STATE, size);
     else
         hl_plat_parse_stat(text, (size_t)size, state, &start);
+    *age_ns = start == HL_PLAT_UNKNOWN ? 0 : age_of(start);
     if (size < 0 || !copy_name(text, (size_t)size, name))
         (void)hl_plat_thread_name(plat, tid, name);
     errno = saved;
@@ -131,18 +144,6 @@ void hl_plat_thread_times(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
     state->on_core_ns = times.on_core_ns;
     state->run_delay_ns = times.run_delay_ns;
     state->switches = times.switches;
-}
-
-/* At least so old: the kernel rounds the start down to a tick. 0 = cannot be told. */
-static uint64_t age_of(uint64_t start_ticks)
-{
-    struct timespec now;
-    uint64_t latest = start_ticks < UINT64_MAX ? hl_plat_ticks_to_ns(start_ticks + 1) : UINT64_MAX;
-
-    if (clock_gettime(CLOCK_BOOTTIME, &now) != 0)
-        return 0;
-    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-    return now_ns > latest ? now_ns - latest : 0; /* a restored container may start in the future */
 }
 
 static bool add_stat(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state)

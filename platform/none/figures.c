@@ -85,11 +85,12 @@ bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_N
 }
 
 void hl_plat_thread_glance(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES],
-                           char *state)
+                           char *state, uint64_t *age_ns)
 {
     (void)plat;
     (void)tid;
     name[0] = *state = 0;
+    *age_ns = 0;
 }
 
 bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state)

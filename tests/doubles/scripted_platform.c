@@ -631,13 +631,14 @@ bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thr
 }
 
 void hl_plat_thread_glance(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES],
-                           char *state)
+                           char *state, uint64_t *age_ns)
 {
     struct scripted_thread thread;
     if (!hl_plat_thread_name(plat, tid, name))
         name[0] = 0;
     bool is_known = look_up(tid, HL_PLAT_THREAD_STATE, &thread) && !thread.state_unknown;
     *state = is_known ? thread.state.state : 0;
+    *age_ns = is_known ? thread.state.age_ns : 0;
 }
 
 bool hl_plat_thread_sleeps(struct hl_plat *plat, uint64_t tid, uint64_t *sleeps)

@@ -200,7 +200,7 @@ Test(darwin_threads, what_is_unknown_of_one_that_is_there_is_unknown)
     cr_assert_not(hl_plat_thread_cpu(plat, worker, &cpu_ns));
     cr_assert_not(hl_plat_thread_name(plat, worker, name));
     cr_assert_not(hl_plat_thread_state(plat, worker, &state));
-    hl_plat_thread_glance(plat, worker, name, &letter);
+    hl_plat_thread_glance(plat, worker, name, &letter, &(uint64_t){0});
     cr_assert_eq(name[0] | letter, 0);
     cr_assert(strstr(hl_plat_why(plat, HL_PLAT_THREAD_STATE), "EXTENDED"));
     forget();
@@ -222,7 +222,7 @@ Test(darwin_threads, a_name_is_what_was_set_and_ends)
     cr_assert_eq(strncmp(name_of(endless), full, 63), 0);
     cr_assert_str_eq(name_of(odd), "a\xff\n\x1b");
     char name[HL_PLAT_NAME_BYTES], letter;
-    hl_plat_thread_glance(plat, named, name, &letter);
+    hl_plat_thread_glance(plat, named, name, &letter, &(uint64_t){0});
     cr_assert_str_eq(name, "worker 7");
 }
 
@@ -241,7 +241,7 @@ Test(darwin_threads, states_have_the_letters_of_other_systems)
         fake_thread_state(worker, states[i].state);
         forget();
         cr_assert_eq(state_of(worker), states[i].letter);
-        hl_plat_thread_glance(plat, worker, name, &letter);
+        hl_plat_thread_glance(plat, worker, name, &letter, &(uint64_t){0});
         cr_assert_eq(letter, states[i].letter);
     }
     cr_assert_str_eq(hl_plat_why(plat, HL_PLAT_THREAD_STATE),
@@ -382,7 +382,7 @@ static void ask_everything(uint64_t tid)
     forget();
     hl_plat_thread_name(plat, tid, name);
     forget();
-    hl_plat_thread_glance(plat, tid, name, &letter);
+    hl_plat_thread_glance(plat, tid, name, &letter, &(uint64_t){0});
     forget();
     hl_plat_thread_state(plat, tid, &state);
     forget();

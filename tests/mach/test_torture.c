@@ -288,7 +288,7 @@ static int ask_about_one(uint64_t id)
         MUST(was.id && state.start == id && state.state == letter_of(was.state));
     else
         MUST(may_be_unknown(id));
-    hl_plat_thread_glance(crowd.plat, id, name, &letter);
+    hl_plat_thread_glance(crowd.plat, id, name, &letter, &(uint64_t){0});
     MUST(letter == 0 || (was.id && letter == letter_of(was.state)));
     crowd.plat->seen_until_ns = 0;
     return 0;

@@ -350,8 +350,8 @@ Test(rules, no_function_changes_errno)
     KEEPS_ERRNO(hl_plat_thread_cpu(plat, 1u << 31, &cpu_ns));
     KEEPS_ERRNO(hl_plat_thread_name(plat, 1u << 31, name));
     KEEPS_ERRNO(hl_plat_thread_state(plat, 1u << 31, &state));
-    KEEPS_ERRNO(hl_plat_thread_glance(plat, self, name, &state.state));
-    KEEPS_ERRNO(hl_plat_thread_glance(plat, 1u << 31, name, &state.state));
+    KEEPS_ERRNO(hl_plat_thread_glance(plat, self, name, &state.state, &(uint64_t){0}));
+    KEEPS_ERRNO(hl_plat_thread_glance(plat, 1u << 31, name, &state.state, &(uint64_t){0}));
     KEEPS_ERRNO(hl_plat_thread_sleeps(plat, self, &cpu_ns));
     KEEPS_ERRNO(hl_plat_thread_sleeps(plat, 1u << 31, &cpu_ns));
     KEEPS_ERRNO(hl_plat_look(plat, self, &look));

@@ -565,7 +565,7 @@ Test(threads, one_that_is_gone_is_a_normal_answer)
     cr_assert_str_eq(name, "");
     cr_assert_not(hl_plat_thread_state(plat, worker.tid, &state));
     name[0] = state.state = 'x';
-    hl_plat_thread_glance(plat, worker.tid, name, &state.state);
+    hl_plat_thread_glance(plat, worker.tid, name, &state.state, &(uint64_t){0});
     cr_assert_str_eq(name, "");
     cr_assert_eq(state.state, 0);
     if (is_linux()) {
@@ -605,7 +605,7 @@ Test(threads, names_may_hold_anything)
         begin_work(&worker);
         bool known = hl_plat_thread_name(plat, worker.tid, name);
         bool has_state = hl_plat_thread_state(plat, worker.tid, &state);
-        hl_plat_thread_glance(plat, worker.tid, glanced, &letter);
+        hl_plat_thread_glance(plat, worker.tid, glanced, &letter, &(uint64_t){0});
         end_work(&worker);
         if (!known)
             cr_skip("this platform does not know names");

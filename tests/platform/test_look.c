@@ -1015,6 +1015,11 @@ Test(look, the_age_of_a_thread_is_never_said_too_high)
     cr_assert_leq(state.age_ns, hl_plat_now_ns() - before);
     cr_assert_geq(state.age_ns + 20 * MS, hl_plat_now_ns() - born - 100 * MS);
     cr_assert_geq(state.age_ns, 100 * MS);
+    char name[HL_PLAT_NAME_BYTES], letter;
+    uint64_t age;
+    hl_plat_thread_glance(plat, sleeper.tid, name, &letter, &age);
+    cr_assert_geq(age, state.age_ns);
+    cr_assert_leq(age, hl_plat_now_ns() - before);
 }
 
 /* ---- under hard conditions -------------------------------------------------------------------- */

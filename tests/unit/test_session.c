@@ -744,6 +744,56 @@ Test(session, a_thread_that_was_missing_once_is_left_alone)
     cr_expect_null(story_find_with("beat", "vanished", 0));
 }
 
+/* A thread outside any scope has used 10 s at the second heartbeat, and the one with its
+ * number at the third heartbeat 25 s. */
+static void use_10_s(uintptr_t tid)
+{
+    scripted_thread(tid)->cpu_ns = 10 * S;
+}
+
+static void use_25_s(uintptr_t tid)
+{
+    scripted_thread(tid)->cpu_ns = 25 * S;
+}
+
+static void replace(uintptr_t tid)
+{
+    scripted_thread_gone(tid);
+    scripted_thread(tid)->state.age_ns = 1 * S;
+    use_25_s(tid);
+}
+
+static double cores_at_180_s(void (*change)(uintptr_t tid))
+{
+    story_call(10 * S, use_10_s, 7001);
+    story_call(130 * S, change, 7001);
+    story_run(181 * S);
+    const struct story_line *busy = story_find("busy", story_count("busy") - 1);
+    story_expect_number(busy, "thread_tid", 7001);
+    return decimal(busy, "cpu");
+}
+
+Test(session, a_thread_with_an_old_number_shows_all_that_it_used_itself)
+{
+    cr_expect_float_eq(cores_at_180_s(replace), 25 / 60.0, 0.01);
+}
+
+Test(session, the_same_thread_shows_what_it_used_since_the_last_heartbeat)
+{
+    cr_expect_float_eq(cores_at_180_s(use_25_s), 15 / 60.0, 0.01);
+}
+
+/* It ended without its destructors, and before it was missed its number was given away. */
+Test(session, a_record_that_is_older_than_its_thread_is_given_back_and_not_shown)
+{
+    story_push(0, 1, "left behind");
+    story_call(130 * S, replace, 5001);
+    story_run(301 * S);
+    cr_expect_eq(story_count("phase"), 2);
+    story_expect_number(beat(3), "instrumented", 0);
+    story_expect_number(beat(3), "vanished", 1);
+}
+
 /* ---- forked children --------------------------------------------------------------------------------------------- */
 
 static void fork_child(uintptr_t pid)
