@@ -49,6 +49,11 @@ void harm_wrong(const char *format, ...)
     va_end(arguments);
 }
 
+unsigned harm_wrong_count(void)
+{
+    return wrong;
+}
+
 void harm_figure(const char *format, ...)
 {
     va_list arguments;
