@@ -33,6 +33,25 @@ Test(labels, a_megabyte_of_the_worst_is_eighty_bytes_on_one_line)
     }
 }
 
+Test(labels, freed_unmapped_and_unloaded_they_are_shown_as_they_were)
+{
+    for (size_t i = 0; i < 2; i++) {
+        struct log *log =
+            TELL(.args = {"unloaded", STORY_PROGRAMS "/plugin.so"},
+                 .env = {formats[i], "HEARTLINE_INTERVAL=20ms", "HEARTLINE_STALL=50ms"},
+                 .log_to_file = true);
+        ENDS_WITH(log, 0);
+        SAYS(log, log_fact(log, "mapped", 0) == 0, "the plugin is still there");
+        const struct record *stall;
+        SAYS(log, log_stalls(log, "label of a plugin", &stall) == 1, "the stall");
+        SAYS(log,
+             record_is(stall, "path", "label on the heap > label in a page > label of a plugin"),
+             "the path");
+        for (size_t j = 0; j < log_count(log, "beat"); j++)
+            SAYS(log, !record_has(log_find(log, "beat", j), "unbalanced"), "the pops");
+    }
+}
+
 Test(labels, a_thread_may_be_called_anything)
 {
     NEEDS_FIGURES;
