@@ -9,7 +9,7 @@
 
 #define TEXT2(x) #x
 #define TEXT(x) TEXT2(x)
-#define MARK __attribute__((cleanup(reference_end))) const struct reference_mark
+#define MARK __attribute__((cleanup(reference_end), unused)) const struct reference_mark
 
 static WALK_APART void in_scope(int level)
 {
