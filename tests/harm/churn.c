@@ -511,16 +511,49 @@ static double done(uint64_t is, uint64_t wanted)
     return (double)is / (double)wanted;
 }
 
-/* At least so long, and so many; now and then all threads are shown. */
-static void churn_for(uint64_t ns, uint64_t wanted)
+static pthread_t spawners[SPAWNERS];
+
+static void start_spawners(void)
 {
-    pthread_t spawners[SPAWNERS];
-    uint64_t began = harm_now_ns();
+    stopping = false;
     for (int i = 0; i < SPAWNERS; i++)
         if (pthread_create(&spawners[i], NULL, spawn, NULL) != 0)
             harm_broken("no thread");
+}
+
+static void stop_spawners(void)
+{
+    stopping = true;
+    for (int i = 0; i < SPAWNERS; i++)
+        pthread_join(spawners[i], NULL);
+}
+
+/* One heartbeat after the other, so that records change hands while they are read. */
+static void churn_alone(uint64_t wanted)
+{
+    start_monitor(10);
+    start_spawners();
+    while (born < wanted) {
+        uint64_t beats = seen.beats;
+        monitor_beat();
+        while (seen.beats == beats)
+            sched_yield();
+    }
+    stop_spawners();
+    monitor_stop();
+}
+
+/* At least so long, and so many; now and then all threads are shown. */
+static void churn_beside_crowd(uint64_t ns, uint64_t wanted)
+{
+    uint64_t born_before = born;
+    start_monitor(100);
+    seen.is_measured = true;
+    uint64_t began = harm_now_ns();
+    start_spawners();
     for (double part = 0, next_full = 0; part < 1; harm_sleep_ms(20)) {
-        double of_time = done(harm_now_ns() - began, ns), of_births = done(born, wanted);
+        double of_time = done(harm_now_ns() - began, ns);
+        double of_births = done(born - born_before, wanted);
         part = of_time < of_births ? of_time : of_births;
         note_memory(part);
         if (part < next_full)
@@ -528,11 +561,11 @@ static void churn_for(uint64_t ns, uint64_t wanted)
         monitor_beat();
         next_full = part + 0.02;
     }
-    stopping = true;
-    for (int i = 0; i < SPAWNERS; i++)
-        pthread_join(spawners[i], NULL);
-    churned.births = born;
+    stop_spawners();
+    churned.births = born - born_before;
     churned.ns = harm_now_ns() - began;
+    seen.is_measured = false;
+    monitor_stop();
 }
 
 static void judge(unsigned threads)
@@ -564,12 +597,9 @@ static void churn(void)
     list_raw_thread();
     reclaim_vanished();
     monitor_stop();
+    churn_alone(harm_count(100000, 3000));
     unsigned threads = gather((unsigned)harm_count(CROWD, 2000));
-    start_monitor(100);
-    seen.is_measured = true;
-    churn_for(harm_count(10, 1) * 1000000000u, harm_count(1000000, 10000));
-    seen.is_measured = false;
-    monitor_stop();
+    churn_beside_crowd(harm_count(10, 1) * 1000000000u, harm_count(1000000, 10000));
     dismiss(threads);
     judge(threads);
     harm_figure(

@@ -35,6 +35,7 @@
 
 #define TICK_NS 100000 /* 10 kHz */
 #define BATCH 64       /* pushes and pops between two places that may be jumped to */
+#define LABELS 256
 #define ENOUGH_READS 1000
 
 /* ---- labels that say whether they are whole ---------------------------------------- */
@@ -150,21 +151,26 @@ static void handle(int number, siginfo_t *info, void *context)
     errno = saved;
 }
 
+/* Made before: the frame has to be written again while a reader is at it. */
+static char labels[LABELS][HL_LABEL_BYTES];
+
+static void make_labels(void)
+{
+    for (int i = 0; i < LABELS; i++)
+        write_label(labels[i], next_random(&pusher.random));
+}
+
 static __attribute__((noinline)) void nest(uint32_t levels)
 {
-    char label[HL_LABEL_BYTES];
+    const char *label = labels[pusher.pushes++ % LABELS];
     uint32_t before = depth_now();
-    write_label(label, next_random(&pusher.random));
     if (levels % 3 == 0) {
         scope_push(label);
-        pusher.pushes++;
         if (levels > 0)
             nest(levels - 1);
         scope_pop();
     } else {
         SCOPE(label);
-        memset(label, '!', sizeof label);
-        pusher.pushes++;
         nest(levels - 1);
     }
     check_depth(before, "after a pop");
@@ -258,6 +264,7 @@ static void push_in_a_storm(void)
     uint64_t count = harm_count(10000000, 400000);
     pthread_t thread;
     struct hl_losses losses;
+    make_labels();
     handle_with(SIGRTMIN, handle);
     if (pthread_create(&thread, NULL, push_amid_signals, &count) != 0)
         harm_broken("no thread");
@@ -283,10 +290,11 @@ static void push_in_a_storm(void)
 /* ---- signals at the process -------------------------------------------------------------- */
 
 #define OPEN_THREADS 2
+#define KNOWN_THREADS (OPEN_THREADS + 2) /* with the first and the one that starts the monitor */
 
 static struct {
     _Atomic uint64_t sent, handled, foreign, waited;
-    _Atomic int tids[OPEN_THREADS + 1];
+    _Atomic int tids[KNOWN_THREADS];
     _Atomic bool is_closed, is_over;
     _Atomic int closed; /* threads that are */
 } storm;
@@ -296,7 +304,7 @@ static void note_thread(int number, siginfo_t *info, void *context)
     int self = (int)syscall(SYS_gettid);
     bool is_ours = false;
     (void)number, (void)info, (void)context;
-    for (int i = 0; i <= OPEN_THREADS; i++)
+    for (int i = 0; i < KNOWN_THREADS; i++)
         is_ours |= storm.tids[i] == self;
     storm.handled++;
     storm.foreign += !is_ours;
@@ -402,9 +410,12 @@ static void note_line(void *nothing, enum monitor_level level, const char *line,
     beats += strstr(line, " beat ") || strncmp(line, "beat ", 5) == 0;
 }
 
-static void start_monitor(void)
+/* On a thread that is open to all signals, as most programs' are. */
+static void *start_monitor(void *nothing)
 {
     monitor_options options;
+    storm.tids[OPEN_THREADS + 1] = (int)syscall(SYS_gettid);
+    close_to_all(false);
     monitor_options_default(&options);
     options.interval_ms = 10;
     options.stall_ms = 10;
@@ -412,6 +423,7 @@ static void start_monitor(void)
     int error = monitor_start_with(&options);
     if (error)
         harm_broken("no monitor: %s", strerror(-error));
+    return nothing;
 }
 
 /* What its status says that it blocks. */
@@ -442,11 +454,14 @@ static void send_all(uint64_t count)
 {
     uint64_t random = 0xfedcba98;
     uint64_t batch = count / 20;
+    pthread_t starter;
     for (int i = 0; i < 20; i++) {
         close_threads(i % 2 == 1);
-        if (i == 1)
-            start_monitor();
+        if (i == 1 && pthread_create(&starter, NULL, start_monitor, NULL) != 0)
+            harm_broken("no thread");
         send_random(batch, &random);
+        if (i == 1)
+            pthread_join(starter, NULL);
         uint64_t before = beats;
         for (int wait = 0; i > 1 && wait < 5000 && beats == before; wait++)
             harm_sleep_ms(1); /* it had time to take one */
