@@ -68,6 +68,7 @@ static struct {
     _Atomic uint64_t awaited; /* lines about that thread */
     uint64_t phases_then, cpu_then;
     char about[4096]; /* those lines */
+    double used_ms;   /* that the last of them says */
     double window_ms;
 } seen;
 
@@ -118,6 +119,7 @@ static void take_line(void *nothing, enum monitor_level level, const char *line,
         atoi(value_of(line, "\"thread_tid\":")) == seen.awaited_tid) {
         size_t used = strlen(seen.about);
         snprintf(seen.about + used, sizeof seen.about - used, "%s\n", line);
+        seen.used_ms = atof(value_of(line, "\"cpu\":")) * seen.window_ms;
         seen.awaited++;
     }
     seen.cpu_then = cpu_ns_of_thread();
@@ -325,12 +327,13 @@ static void end_replacing(struct heir *other)
 /* More than the old one had used, so that the difference would look like a figure. */
 static void inherit_no_cpu(const char *label)
 {
-    struct heir one = {.burns_ms = 300, .label = "old"};
-    struct heir other = {.burns_ms = 800, .label = label};
+    struct heir one = {.burns_ms = harm_count(300, 100), .label = "old"};
+    struct heir other = {.burns_ms = harm_count(800, 250), .label = label};
     replace(&one, &other);
-    double used_ms = atof(value_of(seen.about, "\"cpu\":")) * seen.window_ms;
-    if (used_ms < 700 || used_ms > 1500)
-        harm_wrong("a thread with an old number used 800 ms, not %.0f: %s", used_ms, seen.about);
+    double least_ms = (double)other.burns_ms - (double)one.burns_ms / 2;
+    if (seen.used_ms < least_ms || seen.used_ms > 2 * (double)other.burns_ms)
+        harm_wrong("a thread with an old number used %llu ms, not %.0f: %s",
+                   (unsigned long long)other.burns_ms, seen.used_ms, seen.about);
     end_replacing(&other);
 }
 
