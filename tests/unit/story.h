@@ -25,7 +25,10 @@
 
 #include <heartline/scope.h>
 
+#ifndef story_assert /* a program that is no Criterion test brings its own */
 #include <criterion/criterion.h>
+#define story_assert cr_assert
+#endif
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -162,7 +165,7 @@ STORY_FUNCTION void story_hire(unsigned who)
     sem_init(&worker->go, 0, 0);
     sem_init(&worker->done, 0, 0);
     worker->is_there = pthread_create(&worker->thread, NULL, story_worker_life, worker) == 0;
-    cr_assert(worker->is_there);
+    story_assert(worker->is_there, "no thread");
 }
 
 STORY_FUNCTION void story_dismiss(unsigned who)
@@ -265,7 +268,7 @@ STORY_FUNCTION void story_do_end(struct story_event *event)
 STORY_FUNCTION struct story_event *story_at(uint64_t at_ns, unsigned who,
                                             void (*act)(struct story_event *))
 {
-    cr_assert_lt(story.event_count, STORY_EVENTS);
+    story_assert(story.event_count < STORY_EVENTS, "too many events");
     story_hire(who);
     struct story_event *event = &story.events[story.event_count];
     *event =
@@ -359,7 +362,7 @@ STORY_FUNCTION void story_keep_line(void *data, enum monitor_level level, const 
     bool is_of_a_beat = strstr(line, "\"beat\"") || strstr(line, "\"phase\",");
     if (story.without_beats && is_of_a_beat)
         return;
-    cr_assert_lt(story.line_count, STORY_LINES);
+    story_assert(story.line_count < STORY_LINES, "too many lines");
     struct story_line *kept = &story.lines[story.line_count++];
     kept->at_ns = story_now();
     kept->raw_ns = scripted.now_ns;
@@ -430,12 +433,12 @@ STORY_FUNCTION void story_set_up(void)
 
 STORY_FUNCTION void story_open(void)
 {
-    cr_assert(story.is_set_up, "story_set_up comes first");
+    story_assert(story.is_set_up, "story_set_up comes first");
     story.began_ns = scripted.now_ns;
     story.shift_ns = 0;
     story.line_count = story.next_event = story.turns = 0;
     memset(&story_session, 0, sizeof story_session);
-    cr_assert_eq(hl_session_open(&story_session, &story.options), 0);
+    story_assert(hl_session_open(&story_session, &story.options) == 0, "it does not open");
     qsort(story.events, story.event_count, sizeof story.events[0], story_earlier);
     scripted.wait_hook = story_sleep;
     story_was_woken();
@@ -487,7 +490,7 @@ STORY_FUNCTION const struct story_line *story_find_with(const char *record, cons
 STORY_FUNCTION const struct story_line *story_find(const char *record, size_t n)
 {
     const struct story_line *line = story_find_with(record, "", n);
-    cr_assert_not_null(line, "there is no %s line number %zu", record, n);
+    story_assert(line != NULL, "there is no %s line number %zu", record, n);
     return line;
 }
 

@@ -2,7 +2,7 @@
  *
  * Real scopes on real threads, judged by a whole session under a fake clock.
  */
-#include "story.h"
+#include "random_stalls.h"
 
 #define DAY (24 * HOUR)
 #define TICK (4 * MS) /* of the scripted coarse clock, unless a test says otherwise */
@@ -1205,95 +1205,11 @@ Test(stall, a_thread_that_churns_shows_life)
 
 /* ---- at random ------------------------------------------------------------------------------------------------ */
 
-static uint64_t seed = 88172645463325252ull;
-static uint64_t below(uint64_t n)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed % n;
-}
-
-struct truth {
-    char label[16];
-    uint64_t since_ns, limit_ns, ended_ns;
-    bool stalls;
-};
-static struct truth truths[5000];
-
-static uint64_t one_scope(uint64_t at_ns, unsigned who, struct truth *truth, uint64_t limit,
-                          uint64_t tick, bool stalls)
-{
-    uint64_t pushed = at_ns + below(limit) + 1;
-    *truth = (struct truth){.since_ns = pushed, .limit_ns = limit, .stalls = stalls};
-    snprintf(truth->label, sizeof truth->label, "s%zu.", (size_t)(truth - truths));
-    story_push(pushed, who, truth->label);
-    if (below(3) == 0) {
-        truth->limit_ns = limit / 2 + below(limit) + 10 * MS;
-        truth->limit_ns -= truth->limit_ns % MS;
-        truth->since_ns += below(limit / 4);
-        story_expect(truth->since_ns, who, truth->limit_ns);
-    }
-    uint64_t lasts =
-        stalls ? truth->limit_ns + tick + 1 + below(3 * limit) : below(truth->limit_ns - tick);
-    truth->ended_ns = truth->since_ns + lasts;
-    story_pop(truth->ended_ns, who);
-    return truth->ended_ns;
-}
-
-static void check_truth(const struct truth *truth, uint64_t tick, uint64_t *missed,
-                        uint64_t *false_ones, uint64_t *inexact)
-{
-    char phase[64];
-    snprintf(phase, sizeof phase, "\"phase\":\"%.15s\"", truth->label);
-    size_t reports = story_count_with("STALL", phase);
-    const struct story_line *stall = story_find_with("STALL", phase, 0);
-    *false_ones += !truth->stalls && reports;
-    if (!truth->stalls)
-        return;
-    bool on_time = stall && stall->at_ns > truth->since_ns + truth->limit_ns - (tick == 0) &&
-                   stall->at_ns <= truth->since_ns + truth->limit_ns + tick;
-    *missed += !on_time;
-    for (size_t i = 1; i < reports; i++)
-        *false_ones += story_number(story_find_with("STALL", phase, i), "reminder") == STORY_NONE;
-    uint64_t true_ms = (truth->ended_ns - truth->since_ns) / MS;
-    uint64_t stuck = story_number(story_find_with("RECOVERED", phase, 0), "stuck_ms");
-    *inexact += story_count_with("RECOVERED", phase) != 1 || stuck + tick / MS + 1 < true_ms ||
-                stuck > true_ms + tick / MS + 1;
-}
-
 Test(stall, a_thousand_random_stalls_are_each_reported_once_within_a_tick, .timeout = 300)
 {
-    uint64_t stalls = 0, missed = 0, false_ones = 0, inexact = 0;
-    story.options.stall_lines = 10000;
-    story.without_beats = true;
-    while (stalls < 1000) {
-        uint64_t limit = (10 + below(below(2) ? 200 : 300000)) * MS, last = 0;
-        uint64_t tick = (uint64_t[]){0, 4 * MS, 10 * MS}[below(3)];
-        if (tick * 2 > limit)
-            tick = 4 * MS;
-        story.options.interval_ms = 10 + below(below(2) ? 500 : 10 * limit / MS);
-        story.options.stall_ms = limit / MS;
-        story.clock = (enum story_clock)below(3);
-        scripted.coarse_tick_ns = tick;
-        size_t count = 0;
-        for (unsigned who = 1; who <= 12; who++) {
-            uint64_t at = 0;
-            for (unsigned i = 0; i < 4; i++, count++) {
-                bool is_stall = below(3) > 0;
-                stalls += is_stall;
-                at = one_scope(at, who, &truths[count], limit, tick, is_stall);
-            }
-            last = at > last ? at : last;
-        }
-        story_run(last + limit);
-        for (size_t i = 0; i < count; i++)
-            check_truth(&truths[i], tick, &missed, &false_ones, &inexact);
-        if (missed || false_ones || inexact)
-            break;
-    }
-    cr_expect_eq(missed, 0, "%llu", (unsigned long long)missed);
-    cr_expect_eq(false_ones, 0, "%llu", (unsigned long long)false_ones);
-    cr_expect_eq(inexact, 0, "%llu", (unsigned long long)inexact);
-    cr_expect_geq(stalls, 1000);
+    struct random_stalls told = tell_random_stalls(1000);
+    cr_expect_eq(told.missed, 0, "%llu", (unsigned long long)told.missed);
+    cr_expect_eq(told.false_ones, 0, "%llu", (unsigned long long)told.false_ones);
+    cr_expect_eq(told.inexact, 0, "%llu", (unsigned long long)told.inexact);
+    cr_expect_geq(told.stalls, 1000);
 }
