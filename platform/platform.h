@@ -120,7 +120,8 @@ struct hl_plat_wait {
     uint64_t stopped_ns;    /* time in which the whole process was stopped: exact length, somewhere
                               inside the sleep; 0 = none, or the platform cannot tell */
     const char *stopped_by; /* "stopped" or "debugger", where stopped_ns is not 0 */
-    uint64_t suspended_ns;  /* the machine slept meanwhile; not part of began..ended */
+    uint64_t suspended_ns;  /* the machine slept since the last wait ended; not part of
+                              began..ended */
     uint64_t starved_ns;    /* the thread was runnable and got no core */
 };
 

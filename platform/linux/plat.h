@@ -45,6 +45,10 @@ struct hl_plat {
         uint64_t on_core_ns, run_delay_ns;
         uint64_t switches, major_faults;
     } awoke; /* when it last awoke; zero before its first wait */
+    struct hl_plat_lead { /* how far the clock that runs in suspension is ahead, and how unsure
+                             that is: one may lose its core, or be stopped, between two readings */
+        uint64_t ns, width_ns;
+    } lead; /* at the end of the last wait */
     uint64_t status_tid;
     uint64_t start_ns; /* of the process, on CLOCK_BOOTTIME; 0 = not read yet */
     const char *why[HL_PLAT_KEYS];

@@ -185,28 +185,26 @@ static uint64_t read_clock(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* How far the clock that runs in suspension is ahead, and how unsure that is:
- * the thread may lose its core, or be stopped, between two readings. */
-struct lead {
-    uint64_t ns, width_ns;
-};
-
-static struct lead boot_lead(void)
+static struct hl_plat_lead boot_lead(void)
 {
-    struct lead best = {0, UINT64_MAX};
+    struct hl_plat_lead best = {0, UINT64_MAX};
 
     for (int tries = 0; tries < 5 && best.width_ns > 1000000; tries++) {
         uint64_t before = read_clock(CLOCK_MONOTONIC);
         uint64_t boot = read_clock(CLOCK_BOOTTIME);
         uint64_t after = read_clock(CLOCK_MONOTONIC);
         if (after - before < best.width_ns && boot >= before)
-            best = (struct lead){boot - before, after - before};
+            best = (struct hl_plat_lead){boot - before, after - before};
     }
     return best;
 }
 
-static uint64_t suspended_between(struct lead before, struct lead after)
+/* Since it was last asked, so also for what came between two sleeps. */
+static uint64_t suspended_meanwhile(struct hl_plat *plat)
 {
+    struct hl_plat_lead before = plat->lead, after = boot_lead();
+
+    plat->lead = after;
     if (before.width_ns == UINT64_MAX || after.width_ns == UINT64_MAX)
         return 0;
     /* The true lead lies between ns - width and ns. */
@@ -255,7 +253,8 @@ void hl_plat_wait(struct hl_plat *plat, uint64_t timeout_ns, struct hl_plat_wait
     struct slept slept = {0};
 
     *wait = (struct hl_plat_wait){0};
-    struct lead lead = boot_lead();
+    if (plat->lead.ns == 0 || plat->lead.width_ns > SUSPENSION_NS)
+        plat->lead = boot_lead();
     struct hl_plat_own_use before = read_own_use(plat);
     wait->began_ns = hl_plat_now_ns();
 
@@ -265,7 +264,7 @@ void hl_plat_wait(struct hl_plat *plat, uint64_t timeout_ns, struct hl_plat_wait
     plat->awoke = read_own_use(plat);
     wait->woken = slept.woken;
     wait->starved_ns = without(plat->awoke.run_delay_ns, before.run_delay_ns);
-    wait->suspended_ns = suspended_between(lead, boot_lead());
+    wait->suspended_ns = suspended_meanwhile(plat);
     if (plat->awoke.switches - before.switches > slept.sleeps)
         wait->stopped_ns =
             without(wait->ended_ns - wait->began_ns, slept.active_ns + wait->starved_ns);
