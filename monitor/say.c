@@ -133,6 +133,9 @@ static void say_what_threads_hide(struct hl_session *session, bool cpu_unknown, 
     uint64_t cpu_ns;
     if (cpu_unknown && !hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns))
         say_missing(session, HL_PLAT_THREAD_CPU);
+    else if (cpu_unknown && !session->threads.known)
+        say_unavailable(session, HL_PLAT_THREAD_CPU,
+                        hl_plat_why(session->plat, HL_PLAT_THREAD_LIST));
     if (state_unknown && !hl_plat_thread_state(session->plat, session->tid, &state))
         say_missing(session, HL_PLAT_THREAD_STATE);
 }

@@ -269,6 +269,18 @@ Test(session, an_unknown_figure_is_unknown_and_its_reason_is_said_once)
     story_expect_has(story_find("stop", 0), "\"self_cpu_ms\":null");
 }
 
+Test(session, without_a_list_the_share_of_a_thread_has_a_reason_too)
+{
+    scripted_missing(HL_PLAT_THREAD_LIST, "no list here");
+    story.options.stall_ms = 0;
+    story_push(0, 1, "work");
+    story_run(301 * S);
+    story_expect_has(story_find("phase", 0), "\"cpu\":null");
+    story_expect_count("unavailable", 2);
+    story_expect_has(story_find_with("unavailable", "\"key\":\"busy\"", 0), "no list here");
+    story_expect_has(story_find_with("unavailable", "\"key\":\"thread_cpu\"", 0), "no list here");
+}
+
 Test(session, a_second_best_figure_is_shown_and_a_note_says_so_once)
 {
     scripted.process.approximate = HL_KNOWN(HL_PLAT_CPU);
