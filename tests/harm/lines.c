@@ -33,7 +33,7 @@ static const char *what_is_wrong(const struct lines *lines, const json_t *line, 
         return "of another process";
     if (!line_text(line, "record"))
         return "no record";
-    return line_wall_ms(line) < 0 ? "without its time" : NULL;
+    return line_wall_ms(line) < 0 && !lines->is_timeless ? "without its time" : NULL;
 }
 
 static void add(struct lines *lines, const char *text, size_t length)

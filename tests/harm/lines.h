@@ -14,7 +14,8 @@
 
 struct lines {
     FILE *file;
-    long pid; /* that every line must name */
+    long pid;         /* that every line must name */
+    bool is_timeless; /* through a callback: without time stamps */
     size_t count, room;
     json_t **line;
 };

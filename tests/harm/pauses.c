@@ -161,8 +161,8 @@ struct verdict {
 static double sum_of(const struct lines *log, const char *word, const char *key)
 {
     double sum = 0;
-    for (size_t i = 0; i < lines_count(log, word); i++) {
-        double number = line_number(lines_find(log, word, i), key);
+    for (size_t i = 0; i < log->count; i++) {
+        double number = line_is(log->line[i], word) ? line_number(log->line[i], key) : 0;
         sum += number > 0 ? number : 0;
     }
     return sum;
@@ -439,7 +439,8 @@ static char *starvation(void)
     int tid = monitor_of(watched->pid);
     double before = run_delay_ms(watched->pid, tid);
     bool is_starved = starve(tid, spinners);
-    for (uint64_t i = 0; is_starved && late < wanted && i < PATIENCE_MS / 10; i++) {
+    uint64_t until = harm_now_ns() + PATIENCE_MS * UINT64_C(1000000);
+    while (is_starved && late < wanted && harm_now_ns() < until) {
         harm_sleep_ms(10);
         lines_take(&watched->log);
         late = sum_of(&watched->log, "beat", "late_ms");

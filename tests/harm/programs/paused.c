@@ -1,11 +1,12 @@
 /* A program that is never stuck: a thread that pushes and pops and one that counts, both
- * each few milliseconds, and one that waits by declaration. Whatever STALL its log has is
- * false, but for the time in which these truly did not come to it, which they print:
+ * each few milliseconds, one whose scopes live for half of their limit, and one that waits
+ * by declaration. Whatever STALL its log has is false, but for those of the times in which
+ * they truly did not come to it, which they print:
  *
  *     paused LOG CLOCKS STALL_MS INTERVAL_MS
  *
  *     ready 0 0
- *     quiet BEGAN ENDED       no sign from a thread for half of the limit, CLOCK_MONOTONIC
+ *     quiet BEGAN ENDED       a thread was out of touch for half of the limit; CLOCK_MONOTONIC
  *     ran BEGAN ENDED         from the start of the monitor to its end
  *
  * It ends when its standard input does. The clocks that the library reads, of which two
@@ -31,6 +32,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#define REST_NS 4000000
 
 static struct paused_clocks *clocks;
 static _Atomic bool is_over;
@@ -99,7 +102,7 @@ static void note_sign(int64_t *last)
 
 static void rest(void)
 {
-    struct timespec nap = {0, 4000000};
+    struct timespec nap = {0, REST_NS};
     nanosleep(&nap, NULL);
 }
 
@@ -125,6 +128,21 @@ static void *count_on(void *nothing)
         note_sign(&last);
     }
     scope_pop();
+    return nothing;
+}
+
+/* Half of the limit in small steps: after a stop it is still there to be judged. */
+static void *live_bounded(void *nothing)
+{
+    while (!is_over) {
+        int64_t began = now_ns();
+        scope_push("bounded");
+        scope_expect((uint64_t)stall_ns / 1000000);
+        for (int64_t steps = stall_ns / 2 / REST_NS; steps > 0 && !is_over; steps--)
+            rest();
+        scope_pop();
+        note_sign(&began);
+    }
     return nothing;
 }
 
@@ -154,17 +172,17 @@ static int start(char **arguments)
 
 static void live(void)
 {
-    void *(*const lives[])(void *) = {push_and_pop, count_on, wait_for_it};
-    pthread_t threads[3];
+    void *(*const lives[])(void *) = {push_and_pop, count_on, live_bounded, wait_for_it};
+    pthread_t threads[4];
     char byte;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (pthread_create(&threads[i], NULL, lives[i], NULL) != 0)
             abort();
     say("ready", 0, 0);
     while (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)
         continue;
     is_over = true;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
 }
 
