@@ -44,7 +44,7 @@
 #define TASKS 4 /* the first thread, holder, waiter, monitor */
 #define NOBODY 65534
 
-/* ---- what is staged --------------------------------------------------------------------- */
+/* ---- what is staged -------------------- */
 
 enum by { BY_DESCRIPTOR, BY_SINK };
 
@@ -184,7 +184,7 @@ static bool forbid_threads(void)
     return become_nobody() && allow_threads(false);
 }
 
-/* ---- the program that is watched ------------------------------------------------------------ */
+/* ---- the program that is watched -------------------- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -287,7 +287,7 @@ static void be_watched(const struct part *part, const char *log)
     _exit(0);
 }
 
-/* ---- what it is like, from outside -------------------------------------------------------------- */
+/* ---- what it is like, from outside -------------------- */
 
 struct truth {
     double rss, peak_rss, vm, threads, read, written; /* -1: not to be had from here either */
@@ -316,7 +316,7 @@ static struct truth find_truth(int pid)
     };
 }
 
-/* ---- the judge -------------------------------------------------------------------------------------- */
+/* ---- the judge -------------------- */
 
 static const char *about; /* which part; at the head of whatever is wrong */
 
@@ -484,7 +484,7 @@ static void check_lines(const struct part *part, const struct lines *log, size_t
     check_unavailable(part, log);
 }
 
-/* ---- one after another --------------------------------------------------------------------------------- */
+/* ---- one after another -------------------- */
 
 static bool await_ready(int pid)
 {
@@ -584,6 +584,13 @@ static struct stage *new_stage(void)
     return memory;
 }
 
+static void say_not_staged(void)
+{
+    char why[200];
+    snprintf(why, sizeof why, "%s cannot be had: %s", stage->not_staged, strerror(stage->error));
+    harm_not_run(about, why);
+}
+
 /* false: it could not be staged. */
 static bool run(const struct part *part)
 {
@@ -605,7 +612,7 @@ static bool run(const struct part *part)
         if (!is_ready)
             harm_wrong("%s: it never began to run, and ended with %d", about, status);
         else
-            harm_not_run(about, stage->not_staged);
+            say_not_staged();
     }
     if (is_staged && !part->start && !*part->unknown && lines_find(&log, "beat", 0))
         cores = line_number(lines_find(&log, "beat", 0), "cpu_limit_cores");
@@ -615,7 +622,7 @@ static bool run(const struct part *part)
     return is_staged;
 }
 
-/* ---- the situations ----------------------------------------------------------------------------------------- */
+/* ---- the situations -------------------- */
 
 #define OF_PROC "rss peak_rss vm threads read written busy thread_cpu state "
 

@@ -36,7 +36,7 @@ static uint64_t below(uint64_t n)
     return (uint64_t)lrand48() % n;
 }
 
-/* ---- the program that is watched ------------------------------------------------------ */
+/* ---- the program that is watched -------------------- */
 
 struct span {
     int64_t began_ns, ended_ns;
@@ -212,7 +212,7 @@ static struct verdict end(struct watched *watched)
     return verdict;
 }
 
-/* ---- stops ------------------------------------------------------------------------------- */
+/* ---- stops -------------------- */
 
 static void check_gap(struct watched *watched, size_t n, double least, double most)
 {
@@ -268,7 +268,7 @@ static char *stops(uint64_t count)
     return said;
 }
 
-/* ---- clocks of a real program --------------------------------------------------------------- */
+/* ---- clocks of a real program -------------------- */
 
 static int64_t real_wall_ms(void)
 {
@@ -334,7 +334,7 @@ static char *clocks(uint64_t count)
     return said;
 }
 
-/* ---- a monitor without a core ------------------------------------------------------------------ */
+/* ---- a monitor without a core -------------------- */
 
 /* How many threads have the monitor's name, and one of them. */
 static int count_monitors(int pid, int *tid)
@@ -467,7 +467,7 @@ static char *starvation(void)
     return said;
 }
 
-/* ---- all --------------------------------------------------------------------------------------- */
+/* ---- all -------------------- */
 
 static void check_jumps(const char *what, const struct jumps *jumps, uint64_t paused)
 {

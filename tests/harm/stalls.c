@@ -22,7 +22,8 @@ static void stalls(void)
     if (told.stalls < wanted)
         harm_wrong("only %llu scopes were stuck", (unsigned long long)told.stalls);
     harm_figure(
-        "%llu of %llu reported, each once, at most %.2f ticks after its limit; %llu missed, %llu false (%llu scopes were not stuck), %llu ends inexact",
+        "%llu of %llu reported, each once, at most %.2f ticks after its limit; %llu missed, "
+        "%llu false (%llu scopes were not stuck), %llu ends inexact",
         (unsigned long long)(told.stalls - told.missed), (unsigned long long)told.stalls,
         told.latest_ticks, (unsigned long long)told.missed, (unsigned long long)told.false_ones,
         (unsigned long long)told.others, (unsigned long long)told.inexact);
