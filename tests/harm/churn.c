@@ -361,12 +361,12 @@ static void reuse_numbers(void)
 /* As the first process of a container of its own. Returns as an exit status does. */
 static int reuse_in_container(void)
 {
-    unsigned before = harm_wrong_count();
+    unsigned before = harm_wrongs();
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("proc", "/proc", "proc", 0, NULL) != 0)
         return 77;
     reuse_numbers();
-    return harm_wrong_count() > before;
+    return harm_wrongs() > before;
 }
 
 static const char *reuse(void)

@@ -711,11 +711,11 @@ static const struct situation {
 /* All of a situation's parts as they should be. */
 static bool is_well(const struct situation *situation, unsigned *parts, bool *is_staged)
 {
-    unsigned before = harm_wrong_count();
+    unsigned before = harm_wrongs();
     *is_staged = true;
     for (const struct part *part = situation->parts; part->name; part++, ++*parts)
         *is_staged = run(part) && *is_staged;
-    return harm_wrong_count() == before;
+    return harm_wrongs() == before;
 }
 
 static void degraded(void)

@@ -49,7 +49,7 @@ void harm_wrong(const char *format, ...)
     va_end(arguments);
 }
 
-unsigned harm_wrong_count(void)
+unsigned harm_wrongs(void)
 {
     return wrong;
 }

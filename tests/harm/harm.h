@@ -29,8 +29,8 @@ int harm_main(int argc, char **argv, const struct harm_check *checks);
 uint64_t harm_count(uint64_t full, uint64_t brief);
 /* Something was not as promised: printed, and the check has failed. In any thread. */
 void harm_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* How often so far, in this process. */
-unsigned harm_wrong_count(void);
+/* How often so far, for the end of a child: its parent does not see it. */
+unsigned harm_wrongs(void);
 /* Once in a check, at its end. */
 void harm_figure(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void harm_not_run(const char *what, const char *why);
