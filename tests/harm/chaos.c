@@ -173,7 +173,7 @@ struct chaos chaos_end(void)
     return count;
 }
 
-void chaos_refuse_reopening(bool refuses)
+bool chaos_refuse_reopening(bool refuses)
 {
-    is_refusing = refuses;
+    return atomic_exchange(&is_refusing, refuses);
 }

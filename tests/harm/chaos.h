@@ -18,7 +18,8 @@ struct chaos {
  * `has_errors`: a full disk and an input/output error are among what happens. */
 void chaos_begin(int descriptor, bool has_errors);
 struct chaos chaos_end(void);
-/* As for a pipe of another user: it cannot be opened again through /proc. */
-void chaos_refuse_reopening(bool refuses);
+/* As for a pipe of another user: it cannot be opened again through /proc. Returns what it was
+ * before. */
+bool chaos_refuse_reopening(bool refuses);
 
 #endif
