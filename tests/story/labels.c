@@ -11,6 +11,24 @@
 
 static const char *const formats[] = {"HEARTLINE_FORMAT=text", "HEARTLINE_FORMAT=json"};
 
+/* Control characters and turns of the writing direction are escaped, not passed on. */
+static void leaves_the_terminal_alone(const struct log *log)
+{
+    static const char *const turns[] = {"\xd8\x9c",     "\xe2\x80\x8e", "\xe2\x80\x8f",
+                                        "\xe2\x80\xaa", "\xe2\x80\xab", "\xe2\x80\xac",
+                                        "\xe2\x80\xad", "\xe2\x80\xae", "\xe2\x81\xa6",
+                                        "\xe2\x81\xa7", "\xe2\x81\xa8", "\xe2\x81\xa9"};
+    for (size_t i = 0; i < log->count; i++) {
+        const unsigned char *line = (const unsigned char *)log->records[i].line;
+        for (size_t j = 0; line[j]; j++) {
+            bool is_second_set = line[j] == 0xc2 && line[j + 1] < 0xa0;
+            SAYS(log, line[j] >= ' ' && line[j] != 0x7f && !is_second_set, "a control character");
+        }
+        for (size_t j = 0; j < sizeof turns / sizeof *turns; j++)
+            SAYS(log, !strstr((const char *)line, turns[j]), "it turns the direction");
+    }
+}
+
 Test(labels, a_megabyte_of_the_worst_is_eighty_bytes_on_one_line)
 {
     for (size_t i = 0; i < 2; i++) {
@@ -24,12 +42,7 @@ Test(labels, a_megabyte_of_the_worst_is_eighty_bytes_on_one_line)
         SAYS(log, label && strncmp(label, "a\nb\r\x1b[31m\"\\=", 12) == 0, "the text");
         SAYS(log, strstr(label, "\xe2\x80\xa6"), "it is not marked as cut");
         SAYS(log, record_has(log_find(log, "STALL", 0), "path"), "path");
-        /* The turn of the writing direction is escaped, not passed on. */
-        for (size_t j = 0; j < log->count; j++)
-            SAYS(log,
-                 !strstr(log->records[j].line, "\xe2\x80\xae") &&
-                     !strstr(log->records[j].line, "\xc2\x85"),
-                 "it turns the terminal");
+        leaves_the_terminal_alone(log);
     }
 }
 
@@ -64,6 +77,60 @@ Test(labels, a_thread_may_be_called_anything)
         for (size_t j = 0; j < log_count(log, "phase"); j++)
             found |= strcmp(record_thread_name(log_find(log, "phase", j)), "a b) (] \"x\ny") == 0;
         SAYS(log, found, "the name is not there as it is");
+    }
+}
+
+#define WORST "\n\x1b[2J\x7f\xe2\x80\xae\xd8\x9c\xc2\x85\xff"
+#define WORST_READ "\n\x1b[2J\x7f\xe2\x80\xae\xd8\x9c\xc2\x85\xef\xbf\xbd"
+
+static bool is_phase(const struct record *phase, const char *name, const char *label)
+{
+    return strcmp(record_thread_name(phase), name) == 0 && record_is(phase, "innermost", label);
+}
+
+/* The third name is cut by the system amid a character. */
+Test(labels, names_waits_progress_and_the_tag_may_be_the_worst)
+{
+    NEEDS_FIGURES;
+    for (size_t i = 0; i < 2; i++) {
+        struct log *log =
+            TELL(.args =
+                     {"act",    "start",
+                      "thread", "{",
+                      "name",   WORST,
+                      "push",   "work",
+                      "sleep",  "300",
+                      "pop",    "}",
+                      "thread", "{",
+                      "name",   "waits",
+                      "wait",   "w" WORST,
+                      "sleep",  "300",
+                      "pop",    "}",
+                      "thread", "{",
+                      "name",   "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4",
+                      "count",  "c" WORST,
+                      "7",      "sleep",
+                      "300",    "pop",
+                      "}",      "join",
+                      "stop"},
+                 .env = {formats[i], "HEARTLINE_INTERVAL=30ms", "HEARTLINE_TAG=t" WORST},
+                 .log_to_file = true);
+        ENDS_WITH(log, 0);
+        unsigned found = 0;
+        for (size_t j = 0; j < log_count(log, "phase"); j++) {
+            const struct record *phase = log_find(log, "phase", j);
+            found |= is_phase(phase, WORST_READ, "work") ? 1 : 0;
+            found |= is_phase(phase, "waits", "w" WORST_READ) ? 2 : 0;
+            found |=
+                is_phase(phase,
+                         "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xef\xbf\xbd",
+                         "c" WORST_READ)
+                    ? 4
+                    : 0;
+        }
+        SAYS(log, found == 7, "not all of them are there as they are: %u", found);
+        SAYS(log, record_is(log_find(log, "beat", 0), "tag", "t" WORST_READ), "the tag");
+        leaves_the_terminal_alone(log);
     }
 }
 
