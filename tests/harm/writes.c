@@ -890,16 +890,25 @@ static void write_text(const char *path, const char *text)
     close(file);
 }
 
+/* The files on a new file system belong to somebody there. */
+static void map_to_root(unsigned user, unsigned group)
+{
+    char map[32];
+    snprintf(map, sizeof map, "0 %u 1", user);
+    write_text("/proc/self/uid_map", map);
+    write_text("/proc/self/setgroups", "deny");
+    snprintf(map, sizeof map, "0 %u 1", group);
+    write_text("/proc/self/gid_map", map);
+}
+
 /* Ends the child with 77 where it may not. */
 static void mount_small(const char *path, const char *options)
 {
-    char map[64];
-    uid_t user = getuid();
-    snprintf(map, sizeof map, "0 %u 1", (unsigned)user);
+    unsigned user = getuid(), group = getgid();
     if (unshare(CLONE_NEWNS) != 0) {
         if (unshare(CLONE_NEWNS | CLONE_NEWUSER) != 0)
             _exit(77);
-        write_text("/proc/self/uid_map", map);
+        map_to_root(user, group);
     }
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("none", path, "tmpfs", 0, options) != 0)
