@@ -221,15 +221,12 @@ static ssize_t write_once(const struct hl_plat_log *log, const char *bytes, size
 ptrdiff_t hl_plat_log_write(struct hl_plat_log *log, const char *bytes, size_t size)
 {
     int saved = errno;
-    ssize_t written;
 
     if (!is_ours(log)) {
         errno = saved;
         return -EBADF;
     }
-    do
-        written = write_once(log, bytes, size);
-    while (written < 0 && errno == EINTR);
+    ssize_t written = write_once(log, bytes, size);
     ptrdiff_t result = written < 0 ? -errno : written;
     errno = saved;
     return result;
