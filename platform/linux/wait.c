@@ -177,12 +177,14 @@ static void sleep_active(struct hl_plat *plat, uint64_t timeout_ns, struct slept
 
 /* ---- what happened meanwhile ------------------------------------------------ */
 
-static uint64_t read_clock(clockid_t clock)
+static bool read_clock(clockid_t clock, uint64_t *ns)
 {
     struct timespec now;
 
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    if (clock_gettime(clock, &now) != 0)
+        return false;
+    *ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return true;
 }
 
 static struct hl_plat_lead boot_lead(void)
@@ -190,10 +192,10 @@ static struct hl_plat_lead boot_lead(void)
     struct hl_plat_lead best = {0, UINT64_MAX};
 
     for (int tries = 0; tries < 5 && best.width_ns > 1000000; tries++) {
-        uint64_t before = read_clock(CLOCK_MONOTONIC);
-        uint64_t boot = read_clock(CLOCK_BOOTTIME);
-        uint64_t after = read_clock(CLOCK_MONOTONIC);
-        if (after - before < best.width_ns && boot >= before)
+        uint64_t before, boot, after;
+        bool is_read = read_clock(CLOCK_MONOTONIC, &before) && read_clock(CLOCK_BOOTTIME, &boot) &&
+                       read_clock(CLOCK_MONOTONIC, &after);
+        if (is_read && after - before < best.width_ns && boot >= before)
             best = (struct hl_plat_lead){boot - before, after - before};
     }
     return best;
