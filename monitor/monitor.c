@@ -46,7 +46,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static enum state state;
 static struct hl_session *session; /* NULL when STOPPED */
 static pthread_t thread;
-static bool hooks_are_set;
+static bool forks_are_noticed, exit_is_noticed;
 
 /* For monitor_beat, which may run in a signal handler. It is never freed while
  * a waker can be in it, see stop_waking. */
@@ -286,7 +286,7 @@ static void at_exit(void)
 
 /* ---- starting ------------------------------------------------------------------------------ */
 
-static void set_hooks(void);
+static int set_hooks(void);
 
 static int begin_running(void)
 {
@@ -322,7 +322,11 @@ static int start_new(const monitor_options *options, const struct hl_config *aga
     }
     hl_registry_switch_off(false);
     hl_registry_forget_parents_threads();
-    set_hooks();
+    error = set_hooks();
+    if (error) {
+        discard_session();
+        return error;
+    }
     return begin_running();
 }
 
@@ -450,11 +454,13 @@ static void after_fork_child(void)
         become_child();
 }
 
-static void set_hooks(void)
+/* Without the first, a child would wait for a thread that it does not have; without the
+ * second, the final line would be missing. Each is set once, by the start that can. */
+static int set_hooks(void)
 {
-    if (hooks_are_set)
-        return;
-    hooks_are_set = true;
-    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-    atexit(at_exit);
+    if (!forks_are_noticed)
+        forks_are_noticed = pthread_atfork(before_fork, after_fork_parent, after_fork_child) == 0;
+    if (forks_are_noticed && !exit_is_noticed)
+        exit_is_noticed = atexit(at_exit) == 0;
+    return forks_are_noticed && exit_is_noticed ? 0 : -ENOMEM;
 }
