@@ -316,6 +316,8 @@ void hl_say_start(struct hl_session *session)
     struct hl_line_head head = head_of(session);
     hl_report_start(&session->line, &head, &event);
     write_line(session, MONITOR_INFO);
+    if (event.cores_milli == HL_UNKNOWN)
+        say_missing(session, HL_PLAT_CORES);
 }
 
 void hl_say_bad_values(struct hl_session *session)
@@ -363,10 +365,24 @@ static void fill_stacks(const struct hl_session *session, struct hl_stop_event *
     event->longest_suspension_ns = stacks->longest_ns;
 }
 
+/* What was known at the last heartbeat has no reason yet. */
+static void say_what_stop_hides(struct hl_session *session, const struct hl_plat_process *process,
+                                uint64_t own_cpu_ns)
+{
+    if (own_cpu_ns == HL_UNKNOWN)
+        say_missing(session, HL_PLAT_THREAD_CPU);
+    if (!hl_is_known(process->known, HL_PLAT_CPU) || session->cpu_at_start_ns == HL_UNKNOWN)
+        say_missing(session, HL_PLAT_CPU);
+    if (!hl_is_known(process->known, HL_PLAT_PEAK_RSS))
+        say_missing(session, HL_PLAT_PEAK_RSS);
+}
+
 void hl_say_stop(struct hl_session *session, uint64_t now)
 {
     struct hl_plat_process process;
     hl_plat_process(session->plat, HL_KNOWN(HL_PLAT_CPU) | HL_KNOWN(HL_PLAT_PEAK_RSS), &process);
+    uint64_t own_cpu = self_cpu(session);
+    say_what_stop_hides(session, &process, own_cpu);
     uint64_t cpu = hl_if_known(process.known, HL_PLAT_CPU, process.cpu_ns);
     struct hl_stop_event event = {
         .elapsed_ns = hl_clock_age(&session->clock, session->started_ns, now),
@@ -377,7 +393,7 @@ void hl_say_stop(struct hl_session *session, uint64_t now)
         .stalled_total_ns = session->stalls.totals.total_ns,
         .longest_stall_ns = session->stalls.totals.longest_ns,
         .dropped = atomic_load(&session->sink.dropped),
-        .self_cpu_ns = self_cpu(session),
+        .self_cpu_ns = own_cpu,
         .deadlocks = session->inquiry.deadlocks.said,
     };
     fill_stacks(session, &event);
@@ -387,6 +403,17 @@ void hl_say_stop(struct hl_session *session, uint64_t now)
 }
 
 /* ---- a heartbeat's lines -------------------------------------------------------------- */
+
+/* A STALL may be missing then. */
+static void say_what_memory_hides(struct hl_session *session)
+{
+    struct hl_line_head head = head_of(session);
+    if (!session->stalls.lacks_memory || session->said_memory)
+        return;
+    hl_report_unavailable(&session->line, &head,
+                          &(struct hl_unavailable_event){"stalled", "out of memory"});
+    session->said_memory = write_line(session, MONITOR_INFO);
+}
 
 void hl_say_what_is_unavailable(struct hl_session *session)
 {
@@ -400,8 +427,11 @@ void hl_say_what_is_unavailable(struct hl_session *session)
         else if (hl_is_known(session->process.approximate, of_the_process[i]))
             say_about(session, of_the_process[i], hl_plat_why(session->plat, of_the_process[i]),
                       true);
+    if (session->window_cpu_ns == HL_UNKNOWN) /* nothing to count from */
+        say_missing(session, HL_PLAT_CPU);
     if (!session->threads.known)
         say_missing(session, HL_PLAT_THREAD_LIST);
+    say_what_memory_hides(session);
 }
 
 /* `since` is the total at the last heartbeat. */
@@ -440,7 +470,7 @@ static void fill_picture(const struct hl_session *session, struct hl_beat_event 
     const struct hl_picture *picture = &session->picture;
     event->instrumented = picture->instrumented;
     event->waiting = picture->waiting;
-    event->stalled = session->stalls.stalled_threads;
+    event->stalled = session->stalls.lacks_memory ? HL_UNKNOWN : session->stalls.stalled_threads;
     event->active = picture->active;
     if (!picture->active)
         return;

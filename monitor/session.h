@@ -62,6 +62,7 @@ struct hl_session {
     uint64_t dropped;        /* likewise */
     uint64_t late_ns;        /* since the last heartbeat */
     uint64_t beats;
+    bool said_memory;                /* that there is too little to judge all threads */
     const char *said[HL_SHOWN_KEYS]; /* why a key was unavailable, when it was last said */
 
     struct hl_line line;

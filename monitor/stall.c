@@ -115,8 +115,10 @@ static void report(struct hl_stalls *stalls, struct hl_track *track, struct hl_w
                    const struct hl_evidence *evidence)
 {
     watch->open = hl_pool_take(&stalls->open);
-    if (!watch->open)
-        return; /* no memory: tried again at the next look */
+    if (!watch->open) {
+        stalls->lacks_memory = true; /* tried again at the next look */
+        return;
+    }
     track->stalled++;
     stalls->totals.count++;
     stalls->reported = true;
@@ -321,8 +323,10 @@ static struct hl_watch *find_or_begin(struct hl_stalls *stalls, struct hl_track 
     if (number)
         return hl_watch_at(stalls, number);
     number = hl_pool_take(&stalls->watches);
-    if (!number)
+    if (!number) {
+        stalls->lacks_memory = true;
         return NULL;
+    }
     struct hl_watch *watch = hl_watch_at(stalls, number);
     watch->frame = frame;
     watch->scope = scope->scope;
@@ -444,15 +448,17 @@ void hl_stalls_begin(struct hl_stalls *stalls, uint64_t now_ns)
     stalls->shortest_limit_ns = stalls->limit_ns ? stalls->limit_ns : HL_UNKNOWN;
     stalls->stalled_threads = 0;
     stalls->looks = 0;
-    stalls->armed = stalls->reported = false;
+    stalls->armed = stalls->reported = stalls->lacks_memory = false;
     turn_minute(stalls);
 }
 
 void hl_stalls_visit(struct hl_stalls *stalls, struct hl_record *record,
                      const struct hl_stack *stack)
 {
-    if (!hl_array_reserve(&stalls->tracks, (size_t)stack->record + 1))
+    if (!hl_array_reserve(&stalls->tracks, (size_t)stack->record + 1)) {
+        stalls->lacks_memory = true;
         return;
+    }
     struct hl_track *track = hl_track_at(stalls, stack->record);
     hl_recover_by_ends(stalls, record, track);
     for (uint32_t i = 0; i < stack->count; i++)

@@ -64,9 +64,10 @@ struct hl_stalls {
     uint64_t due_ns;            /* the next moment at which something may have to be said */
     uint64_t shortest_limit_ns; /* in force; HL_UNKNOWN = none */
     uint64_t stalled_threads;
-    uint32_t looks; /* into suspects */
-    bool armed;     /* something was armed: a barrier on all threads is needed */
-    bool reported;  /* a stall was: its thread may have gone on before it was armed */
+    uint32_t looks;    /* into suspects */
+    bool lacks_memory; /* not all could be judged */
+    bool armed;        /* something was armed: a barrier on all threads is needed */
+    bool reported;     /* a stall was: its thread may have gone on before it was armed */
     char path[HL_DEPTH][HL_LABEL_BYTES];
 };
 
