@@ -1,14 +1,14 @@
 /* tests/story/log.h - tells a story: starts a program, collects its log, and reads it.
  *
- * Every line of every log is read strictly: one that a logfmt reader (or jansson)
- * does not understand, that is longer than 4,096 bytes or not UTF-8 fails the test
+ * Every line of every log is read strictly (record.h): one that is wrong fails the test
  * whatever it is about. Each check prints the whole log when it fails.
  */
 #ifndef TESTS_STORY_LOG_H
 #define TESTS_STORY_LOG_H
 
+#include "record.h"
+
 #include <criterion/criterion.h>
-#include <jansson.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -40,22 +40,6 @@ struct story_run {
     char folder[128];
     char *read; /* what came through the pipe so far */
     size_t read_length;
-};
-
-struct field {
-    char *key;
-    char *value;  /* decoded; NULL: a bare word */
-    bool at_most; /* key<=value */
-};
-
-struct record {
-    char *line;
-    int64_t at_ns; /* CLOCK_MONOTONIC when a callback got it; 0 = it went elsewhere */
-    uint64_t pid;
-    char word[24];
-    json_t *json; /* or, as text: */
-    struct field *fields;
-    size_t field_count;
 };
 
 struct log {
@@ -96,19 +80,6 @@ long long log_fact(const struct log *log, const char *name, size_t n);
 size_t log_fact_count(const struct log *log, const char *name);
 /* The same as text, to the end of its line; NULL: there is none. */
 const char *log_fact_text(const struct log *log, const char *name, size_t n);
-
-bool record_has(const struct record *record, const char *key);
-/* NULL: it is not there, or is not a text. */
-const char *record_text(const struct record *record, const char *key);
-bool record_is(const struct record *record, const char *key, const char *value);
-/* -1: it is not there, or not known. */
-double record_number(const struct record *record, const char *key);
-/* Between which two values a duration lies, as far as the line says; false: not there. */
-bool record_ms(const struct record *record, const char *key, double *low, double *high);
-double record_ms_low(const struct record *record, const char *key);
-double record_ms_high(const struct record *record, const char *key);
-const char *record_thread_name(const struct record *record);
-uint64_t record_thread_tid(const struct record *record);
 
 /* The log's first STALL about this phase that is no reminder, and how many there are. */
 size_t log_stalls(const struct log *log, const char *phase, const struct record **first);
