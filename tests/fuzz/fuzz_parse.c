@@ -475,6 +475,8 @@ static void walk(const char *text, size_t size)
     reads = 0;
     hl_frames_walk(&walker, &registers, low, high, &frames);
     meet_frames(&walker, &frames);
+    MUST(frames.count <= 1 + memory_size / (2 * sizeof(uintptr_t)), "%u frames in %zu bytes",
+         frames.count, memory_size);
     MUST(reads <= 2 * HL_PLAT_FRAMES + 4, "%u reads", reads);
     reads = 0;
     hl_frames_add_caller(&walker, &registers, &frames);

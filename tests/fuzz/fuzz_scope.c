@@ -375,9 +375,10 @@ static void remember_counter(scope_progress handle, struct scope *scope, uint64_
     MUST((handle.counter != NULL) == (scope != NULL), "a handle, or none");
     if (!scope)
         return;
-    size_t index = 0;
-    while (model.counters[index].is_open)
-        index++;
+    size_t index;
+    do
+        index = model.counters_count++ % HANDLES;
+    while (model.counters[index].is_open);
     model.counters[index] = (struct counter){handle, true, 0, total};
     scope->counter = index;
 }
@@ -513,6 +514,12 @@ static void move_progress(void)
     }
 }
 
+/* As if all counters had had their turn: the next one to be opened was in use before. */
+static void reuse_counters(void)
+{
+    record->next_counter = 0;
+}
+
 static void pass_time(void)
 {
     scripted_advance(fuzz_number(&input) >> 8);
@@ -556,6 +563,7 @@ static void begin_life(void)
     hl_release(&record->popped_ns, 0);
     scripted.now_ns = SCRIPTED_START_NS;
     hl_registry_losses(&before);
+    record->next_counter = 0;
     model.knows_its_stack = fuzz_byte(&input) < 0xe0;
     record->stack_tries = 4;
     record->stack_low = model.knows_its_stack ? STACK_LOW : 0;
@@ -565,8 +573,9 @@ static void begin_life(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const operations[])(void) = {
-        push, push,        pushf, begin,  begin,         beginf,    push_progress, begin_progress,
-        pop,  pop_rightly, end,   expect, move_progress, pass_time, nest,          watch,
+        push,          reuse_counters, pushf, begin,       begin, beginf,
+        push_progress, begin_progress, pop,   pop_rightly, end,   expect,
+        move_progress, pass_time,      nest,  watch,
     };
     input = fuzz_over(data, size);
     begin_life();

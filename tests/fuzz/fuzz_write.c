@@ -654,15 +654,14 @@ static void meet_metrics(const json_t *json, const monitor_metrics *metrics)
 }
 
 /* As snprintf: whatever the room, the same length, its beginning, and an end. */
-static void meet_room(const monitor_metrics *metrics, const char *whole, size_t length)
+static void meet_room(const monitor_metrics *metrics, const char *whole, size_t length, size_t room)
 {
-    size_t room = fuzz_number(&input) % (length + 2);
     char *part = malloc(room + 1);
     if (!part)
         abort();
     part[room] = 'x';
     MUST(monitor_metrics_json(metrics, part, room) == length, "another length");
-    MUST(part[room] == 'x', "a byte beyond");
+    MUST(part[room] == 'x', "a byte beyond %zu", room);
     if (room > 0) {
         size_t kept = room - 1 < length ? room - 1 : length;
         MUST(strlen(part) == kept && memcmp(part, whole, kept) == 0, "another text in %zu", room);
@@ -684,7 +683,9 @@ static void metrics(void)
     MUST(json, "no JSON: %s", whole);
     meet_metrics(json, &metrics);
     json_decref(json);
-    meet_room(&metrics, whole, length);
+    meet_room(&metrics, whole, length, length);
+    meet_room(&metrics, whole, length, length + 1);
+    meet_room(&metrics, whole, length, fuzz_number(&input) % length);
     memcpy(line.bytes, whole, length < HL_LINE_BYTES ? length + 1 : 1); /* a sample, if it fits */
 }
 
