@@ -300,7 +300,7 @@ static void meet_note(const struct hl_bad_value *bad, const char *value)
         MUST(strcmp(bad->value, value) == 0, "%s, not %s", bad->value, value);
         return;
     }
-    MUST(seen > 3 && strcmp(bad->value + seen - 3, ellipsis) == 0, "%s: no mark", bad->value);
+    MUST(seen >= 3 && strcmp(bad->value + seen - 3, ellipsis) == 0, "%s: no mark", bad->value);
     MUST(memcmp(bad->value, value, seen - 3) == 0, "%s, not %s", bad->value, value);
     MUST(!fuzz_is_utf8(value, length) || (fuzz_is_utf8(bad->value, seen) && seen >= 124),
          "%s: cut badly", bad->value);
