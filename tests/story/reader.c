@@ -1,5 +1,4 @@
-/* The reader of logs itself: what it must understand. (What it must refuse fails
- * the test in which it happens.) */
+/* The reader of logs itself: what it must understand, and what it must refuse. */
 #include "log.h"
 
 #include <criterion/criterion.h>
@@ -54,4 +53,30 @@ Test(reader, reads_every_form_of_a_duration)
     cr_assert_eq(record_ms_low(start, "c"), 3722500);
     cr_assert_eq(record_ms_high(start, "d"), 9100);
     cr_assert_eq(record_ms_low(start, "e"), 41500);
+}
+
+static void expect_trouble(const char *line, const char *trouble)
+{
+    struct record record;
+    const char *seen = record_read(&record, 1, line, strlen(line));
+    cr_expect(seen && strcmp(seen, trouble) == 0, "%s: %s, not %s", line, seen ? seen : "fine",
+              trouble);
+    record_free(&record);
+}
+
+Test(reader, refuses_a_line_that_could_be_taken_for_something_else)
+{
+    static char too_long[4097] = "[heartline 1] note x=";
+    memset(too_long + strlen(too_long), 'x', sizeof too_long - 1 - strlen(too_long));
+    expect_trouble(too_long, "a line that is too long");
+    expect_trouble("[heartline 1] note x=\"\xff\"", "not UTF-8");
+    expect_trouble("[heartline 1] note x=\"\x1b[2J\"", "a control byte");
+    expect_trouble("[heartline 1] note x=\"\x7f\"", "a control byte");
+    expect_trouble("[heartline 1] note x=\"\xc2\x9b\"", "a control byte");
+    expect_trouble("[heartline 1] note x=\"a\"b", "cannot be read");
+    expect_trouble("[heartline 1] note x=\"a", "cannot be read");
+    expect_trouble("[heartline 1] note  x=a", "cannot be read");
+    expect_trouble("{\"schema\":1,\"pid\":1,\"record\":\"note\",\"a\":1,\"a\":2}",
+                   "cannot be read");
+    expect_trouble("{\"schema\":1,\"pid\":1,\"record\":\"note\"", "cannot be read");
 }
