@@ -38,6 +38,23 @@ Test(memory, a_running_monitor_goes_on_when_no_more_can_be_had)
     SAYS(log, log_fact(log, "again", 0) == 0, "it cannot be started again");
 }
 
+Test(memory, a_monitor_that_cannot_judge_for_want_of_memory_says_so)
+{
+    NEEDS_PLAIN_MEMORY("has mapped terabytes");
+    struct log *log =
+        TELL(.args = {"memory", "early"},
+             .env = {"HEARTLINE_INTERVAL=10ms", "HEARTLINE_STALL=50ms"}, .log_to_file = true);
+    const struct record *stall;
+    ENDS_WITH(log, 0);
+    bool is_said = false, is_unknown = false;
+    for (size_t i = 0; i < log_count(log, "unavailable"); i++)
+        is_said |= record_is(log_find(log, "unavailable", i), "key", "stalled");
+    for (size_t i = 0; i < log_count(log, "beat"); i++)
+        is_unknown |= record_number(log_find(log, "beat", i), "stalled") < 0;
+    SAYS(log, is_said && is_unknown, "it is not said, or not unknown");
+    SAYS(log, log_stalls(log, "too much", &stall) == 1, "not judged when there was memory again");
+}
+
 /* It has said everything that it has words for, and half of its stack is left. */
 static void check_stack(const char *how)
 {

@@ -3,6 +3,7 @@
  *     memory space      the monitor is started with less and less address space left,
  *                       each time in a process of its own
  *     memory running    it runs already when no more can be had
+ *     memory early      likewise, before it has seen a scope
  *     memory limited    threads get a small stack by RLIMIT_STACK
  *     memory default    ... by the default of the threads' library
  *
@@ -195,6 +196,37 @@ static void get_stuck(void)
     await_line("want what another one holds\" stuck=");
 }
 
+/* Those that learn what locks look like give their memory back when they end. */
+static void await_the_monitor_alone(void)
+{
+    int threads = 0;
+    for (int i = 0; i < 5000 && threads != 2; i++) {
+        DIR *tasks = opendir("/proc/self/task");
+        threads = -2; /* the folder itself, and the one above */
+        while (tasks && readdir(tasks))
+            threads++;
+        if (tasks)
+            closedir(tasks);
+        sleep_ms(2);
+    }
+}
+
+/* There is a record, and no memory for what the first scope needs beyond it. */
+static void go_without_any(void)
+{
+    push_and_pop();
+    if (monitor_start() != 0)
+        _exit(MISUSED);
+    await_the_monitor_alone();
+    limit_space(0);
+    scope_push("too much");
+    await_line("unavailable key=stalled");
+    lift_limit();
+    await_line("phase=\"too much\"");
+    scope_pop();
+    fact("stop", monitor_stop());
+}
+
 static void go_without_more(void)
 {
     if (monitor_start() != 0)
@@ -320,6 +352,8 @@ int main(int count, char **arguments)
         start_with_less_and_less();
     else if (strcmp(verb, "running") == 0)
         go_without_more();
+    else if (strcmp(verb, "early") == 0)
+        go_without_any();
     else if (strcmp(verb, "limited") == 0)
         limit_stacks(arguments[0]);
     else if (strcmp(verb, "default") == 0 || strcmp(verb, "again") == 0) {
