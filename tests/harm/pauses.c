@@ -260,8 +260,8 @@ static char *stops(uint64_t count)
         harm_wrong("%zu stops, %zu PAUSED lines", stops, paused);
     if (asprintf(
             &said,
-            "%zu real stops: %zu PAUSED (length off by at most %.0f ms), %zu false STALLs (%zu "
-            "true ones: no core)",
+            "%zu real stops: %zu PAUSED (length off by at most %.0f ms), %zu false STALLs (and %zu "
+            "true: no core)",
             stops, paused, off, verdict.false_stalls, verdict.true_stalls) < 0)
         abort();
     free(watched);
