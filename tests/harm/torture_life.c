@@ -241,7 +241,7 @@ static void wait_for_events(void)
     close(set);
 }
 
-static jmp_buf back;
+static _Thread_local jmp_buf back;
 
 static __attribute__((noinline)) void leave_by_jump(void)
 {
