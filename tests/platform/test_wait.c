@@ -91,11 +91,14 @@ static struct hl_plat *plat_of_handler;
 
 static void wake_in_handler(int signal)
 {
+    int interrupted = errno;
+
     (void)signal;
     errno = 77;
     hl_plat_wake(plat_of_handler);
     if (errno != 77)
         abort();
+    errno = interrupted;
 }
 
 static void *send_signal(void *thread)

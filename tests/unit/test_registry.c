@@ -43,7 +43,7 @@ static uint32_t taken(void)
 {
     uint32_t n = 0;
     for (uint32_t i = 0, count = hl_registry_count(); i < count; i++)
-        n += is_taken(hl_registry_record(i));
+        n += hl_snapshot(hl_registry_record(i), i, &stack); /* its own index may not be there yet */
     return n;
 }
 
