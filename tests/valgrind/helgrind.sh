@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Programs with a running monitor, and threads that race it, under helgrind.
+#
+#     tests/valgrind/helgrind.sh BUILD [--short]
+#
+# BUILD was configured with -Dc_args='-include .../tests/valgrind/atomics.h', which says why.
+# Ends with 1 on any report, 77 without valgrind.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+build=$1
+short=${2-}
+status=0
+command -v valgrind >/dev/null || { echo "reason: there is no valgrind"; exit 77; }
+export HEARTLINE_INTERVAL=1s HEARTLINE_STALL=off
+
+# suite NAME COMMAND...: where the program itself says that too little happened in this time for a
+# proof, that is no fault; a report always is.
+suite() {
+    local name=$1 result words=$build/helgrind/$1.txt
+    shift
+    mkdir -p "$build/helgrind"
+    "$here/valgrind.sh" helgrind "$build/helgrind/$name" "$@" >"$words" 2>&1
+    result=$?
+    if [ $result -eq 0 ]; then
+        echo "suite: helgrind $name"
+        return
+    fi
+    if grep -q 'this proves nothing' "$words" && ! grep -q 'have reports of helgrind' "$words"; then
+        echo "suite: helgrind $name (too slow here for its own count)"
+        return
+    fi
+    cat "$words"
+    echo "helgrind: $name failed with $result"
+    status=1
+}
+
+suite minimal "$build/docs/examples/minimal"
+suite scope "$build/tests/stress/stress-scope_stress" --scopes 1000
+suite churn "$build/tests/stress/stress-churn_stress" 2
+restarts=()
+for _ in 1 2 3; do
+    restarts+=(thread '{' start push x beat stop start pop stop start stop start beat stop '}')
+done
+suite restarts "$build/tests/story/act" "${restarts[@]}" start stop start beat join stop
+[ ! -x "$build/tests/harm/lifecycle" ] || suite lifecycle "$build/tests/harm/lifecycle" all --short
+if [ "$short" != --short ]; then
+    suite beat "$build/tests/stress/stress-beat_stress" 5
+    suite progress "$build/docs/examples/progress"
+fi
+exit $status
