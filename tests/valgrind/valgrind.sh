@@ -18,7 +18,7 @@ case $tool in
 # Not "possibly lost": so it calls the stacks of threads that still run.
 memcheck)
     kinds=definite,indirect
-    options+=(--leak-check=full --show-leak-kinds=$kinds --errors-for-leak-kinds=$kinds)
+    options+=(--leak-check=full --show-leak-kinds="$kinds" --errors-for-leak-kinds="$kinds")
     ;;
 helgrind) options+=(--history-level=approx) ;;
 *) echo "no such tool: $tool"; exit 2 ;;
