@@ -52,7 +52,9 @@
 #define NOINLINE __attribute__((noinline))
 /* At the beginning of a line of the cache: what it costs does not hang on what lies before it. */
 #define AT_LINE __attribute__((aligned(64)))
+#ifndef ALWAYS_INLINE /* tests/coverage: each branch once, not once for each function that has it */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
+#endif
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define LONGEST_LIMIT_MS (30ull * 24 * 3600 * 1000)
 #define ELLIPSIS "\xe2\x80\xa6"

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Which branches the tests take, and which mutants of the sources they see (./dev coverage).
+#
+#     tests/coverage/coverage.sh [BUILD] [--branches | --mutants] [--sample N] [--seed N]
+#
+# It makes builds of its own under build/, so BUILD is not needed. Counted is what the
+# programs of unit, platform and story do, and, where they are there, those of harm that
+# fail each call in turn (torture, degraded). Not counted is what a program did that
+# ended with _exit or a signal: libgcov writes at exit.
+#
+# Ends with 1 when a figure is below its mark, 77 when gcovr or gcov is missing.
+set -u -o pipefail
+cd "$(dirname "$0")/../.." || exit 1
+root=$PWD build=build/coverage log=build/log
+branches=1 mutants=1 sample=250 seed=1
+while [ $# -gt 0 ]; do
+    case $1 in
+    --branches) mutants=0 ;;
+    --mutants) branches=0 ;;
+    --sample) sample=$2 && shift ;;
+    --seed) seed=$2 && shift ;;
+    esac
+    shift
+done
+
+cannot_run() {
+    echo "reason: $*"
+    exit 77
+}
+for tool in gcc gcov gcovr meson ninja python3; do
+    command -v $tool >/dev/null || cannot_run "$tool is missing"
+done
+mkdir -p $log
+
+# must NAME COMMAND...: its words go to a file, and are shown when it fails
+must() {
+    local words=$log/coverage-$1.log
+    shift
+    "$@" >"$words" 2>&1 </dev/null && return
+    echo "failed with $?: $*"
+    tail -n 30 "$words"
+    exit 1
+}
+
+# Atomic counters, because threads share them. -O0, so that branches are those of the source.
+configure() {
+    [ -f $build/build.ninja ] && return
+    CC=gcc CXX=g++ must setup meson setup $build -Dtests=enabled -Db_coverage=true \
+        -Doptimization=0 -Ddebug=true '-Dc_args=-fprofile-update=atomic -DALWAYS_INLINE=inline'
+}
+
+# A thread that still runs while a process writes its counters leaves some of them one short,
+# and the rest, which gcov computes from those, may then be below zero. gcovr stops at that.
+# Such a branch counts as not taken.
+make_gcov() {
+    cat >$build/gcov <<'END'
+#!/bin/sh
+gcov "$@" || exit
+find . -maxdepth 1 -name '*.gcov' -exec sed -i -E 's/taken -[0-9]+/taken 0/' {} +
+END
+    chmod +x $build/gcov
+}
+
+# The programs of tests/ that run below, as far as there are such.
+build_programs() {
+    local -a programs
+    mapfile -t programs < <(ninja -C $build -t targets all |
+        sed -nE 's,^(tests/(unit/unit-tests|platform/(platform|faked)-tests|story/[^.: ]+|harm/(torture|degraded))): .*,\1,p')
+    must build ninja -C $build "${programs[@]}"
+}
+
+run_programs() {
+    local name
+    # Left by builds of older sources, or by an earlier run.
+    find $build -name '*.gcda' -delete
+    must unit $build/tests/unit/unit-tests --quiet
+    must faked $build/tests/platform/faked-tests --quiet
+    must platform $build/tests/platform/platform-tests -j1 --quiet
+    must story $build/tests/story/story-tests -j1 --quiet
+    for name in torture degraded; do
+        [ -x $build/tests/harm/$name ] || continue
+        $build/tests/harm/$name all --short >$log/coverage-$name.log 2>&1 </dev/null
+        case $? in
+        0) ;;
+        77) echo "not run: $name ($(sed -n 's/^reason: //p' $log/coverage-$name.log))" ;;
+        *)
+            tail -n 30 $log/coverage-$name.log
+            echo "failed: $name"
+            exit 1
+            ;;
+        esac
+    done
+}
+
+count_branches() {
+    configure
+    build_programs
+    make_gcov
+    run_programs
+    # The library's objects, and those that unit-tests compiled anew; by-key-tests are
+    # another configuration of the same lines.
+    must gcovr gcovr -r . --gcov-executable "$root/$build/gcov" \
+        --object-directory $build $build/monitor $build/libheartline-platform.a.p \
+        $build/tests/unit/unit-tests.p --exclude-throw-branches --exclude-unreachable-branches \
+        -f 'monitor/.*' -f 'platform/.*' --json $build/branches.json
+    python3 tests/coverage/branches.py $build/branches.json tests/coverage/unreached |
+        tee $build/branches.txt
+}
+
+status=0
+if [ $branches = 1 ]; then
+    count_branches || status=1
+fi
+if [ $mutants = 1 ]; then
+    python3 tests/coverage/mutate.py --sample "$sample" --seed "$seed" | tee build/mutants.txt
+    [ "${PIPESTATUS[0]}" -eq 0 ] || status=1
+fi
+
+# last FILE: what it says in its line of figures
+last() { sed -n 's/^figure: //p' "$1" 2>/dev/null | tail -n 1; }
+figure=
+[ $branches = 1 ] && figure="branches $(last $build/branches.txt)"
+[ $mutants = 1 ] && figure="${figure:+$figure; }$(last build/mutants.txt)"
+echo "figure: $figure"
+exit $status
