@@ -17,17 +17,16 @@ static uint64_t next_tid(const struct hl_link *link)
     return hl_owner_is_asked(look) ? look->mutex.owner : 0;
 }
 
-/* `next` is NULL when that thread is not there. */
 static bool is_certain(const struct hl_link *link, const struct hl_link *next)
 {
     if (joins(&link->look))
-        return next != NULL && next->tid != link->tid;
+        return next->tid != link->tid;
     const struct hl_owner_facts facts = {
         .waiter = link->tid,
         .look = &link->look,
         .waited_ns = link->waited_ns,
-        .owner_lives = next != NULL,
-        .owner_age_ns = next ? next->look.state.age_ns : 0,
+        .owner_lives = true,
+        .owner_age_ns = next->look.state.age_ns,
     };
     return hl_owner_is_certain(&facts);
 }
