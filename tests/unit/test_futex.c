@@ -18,7 +18,15 @@ enum {
     CANCELLABLE_PC = 0x85f16,
     STDIO_PC = 0x860d6
 };
-enum { PRIVATE = 128, WAIT = 0, WAKE = 1, LOCK_PI = 6, WAIT_BITSET = 9, LOCK_PI2 = 13 };
+enum {
+    PRIVATE = 128,
+    WAIT = 0,
+    WAKE = 1,
+    LOCK_PI = 6,
+    WAIT_BITSET = 9,
+    WAIT_REQUEUE_PI = 11,
+    LOCK_PI2 = 13
+};
 enum { REALTIME = 256 };
 #define WAITERS 0x80000000u
 
@@ -108,6 +116,7 @@ Test(futex_name, who_merely_acts_like_one_stays_a_futex)
                  "a caller from the other place");
     cr_assert_eq(named(MUTEX_PC, LOCK_PI | PRIVATE, 0), HL_PLAT_FOR_FUTEX);
     cr_assert_eq(named(PI_PC, WAIT | PRIVATE, 0), HL_PLAT_FOR_FUTEX);
+    cr_assert_eq(named(0x400123, WAIT_REQUEUE_PI | PRIVATE, 0), HL_PLAT_FOR_FUTEX);
 }
 
 Test(futex_name, who_wakes_others_does_not_wait)

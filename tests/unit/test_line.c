@@ -774,6 +774,8 @@ Test(line, frames_with_the_worst_bytes_leave_what_is_reserved)
 Test(line, a_part_is_shown_with_its_whole)
 {
     PAIR(hl_line_part, " sample=1/3", ",\"sample\":1,\"sample_of\":3", "sample", 1, 3);
+    PAIR(hl_line_part, " sample=1/?", ",\"sample\":1,\"sample_of\":null", "sample", 1, HL_UNKNOWN);
+    PAIR(hl_line_part, " sample=?/3", ",\"sample\":null,\"sample_of\":3", "sample", HL_UNKNOWN, 3);
 }
 
 Test(line, microseconds_are_rounded_up_so_that_none_is_lost)

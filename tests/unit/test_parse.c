@@ -108,6 +108,9 @@ Test(parse_status, a_number_that_may_have_been_cut_is_unknown)
     cr_assert_eq(STATUS("VmRSS:\t 12").rss_bytes, UNKNOWN);
     cr_assert_eq(STATUS("VmRSS:\t 12 kB").rss_bytes, UNKNOWN);
     cr_assert_eq(STATUS("VmRSS:\t 12 k\n").rss_bytes, UNKNOWN);
+    cr_assert_eq(STATUS("VmR\n").rss_bytes, UNKNOWN);
+    cr_assert_eq(STATUS("VmRSS:\t12\n").rss_bytes, UNKNOWN);
+    cr_assert_eq(STATUS("VmRSS:12 kB\n").rss_bytes, 12 * 1024);
     cr_assert_eq(STATUS("Threads:\t4").threads, UNKNOWN);
     cr_assert_eq(STATUS("Threads:").threads, UNKNOWN);
     cr_assert_eq(STATUS("Threads:\n").threads, UNKNOWN);
@@ -350,6 +353,7 @@ Test(parse_mountinfo, refuses_what_is_none)
         "30 23 0:26 / /sys rw - cgroup2",
         "30 23 0:26 / relative rw - cgroup2 none rw",
         "30 23 0:26   rw - cgroup2 none rw",
+        "30 23 0:26 /  rw - cgroup2 none rw",
     };
     struct hl_plat_mount mount;
 
@@ -383,6 +387,8 @@ Test(parse_mountinfo, escapes_become_bytes)
     cr_assert_null(unescaped("abcd", 4));
     cr_assert_null(unescaped("a", 1));
     cr_assert_null(unescaped("a", 0));
+    cr_assert_null(unescaped("", 0));
+    cr_assert_str_eq(unescaped("", 1), "");
 }
 
 Test(parse_limits, quotas_and_numbers)

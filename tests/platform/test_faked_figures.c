@@ -1,0 +1,437 @@
+/* tests/platform/test_faked_figures.c - figures from files of kernels that are not at hand:
+ * old ones, containers, ones that were not meant to exist. What is not known must say why.
+ */
+#include "fakes.h"
+#include "helper.h"
+
+#define NOT_UNDERSTOOD "the text in /proc was not understood"
+
+static struct hl_plat *plat;
+
+static void begin(void)
+{
+    plat = hl_plat_open();
+    cr_assert_not_null(plat);
+}
+
+static void assert_why(enum hl_plat_key key, const char *why)
+{
+    cr_assert_str_eq(hl_plat_why(plat, key), why);
+}
+
+/* ---- limits ------------------------------------------------------------------------- */
+
+TestSuite(faked_limits, .init = begin);
+
+#define CGROUP2 "30 23 0:26 / /fake rw,nosuid shared:9 - cgroup2 none rw\n"
+#define CGROUP1                                               \
+    "31 23 0:27 / /fake1 rw - cgroup cgroup rw,cpu,cpuacct\n" \
+    "32 23 0:28 / /fake2 rw - cgroup cgroup rw,memory\n"
+
+static struct hl_plat_limits limits_of(const char *cgroup, const char *mounts)
+{
+    struct hl_plat_limits limits;
+
+    fake("self/cgroup", cgroup);
+    fake("self/mountinfo", mounts);
+    hl_plat_limits(plat, &limits);
+    cr_assert_eq(limits.known, HL_KNOWN(HL_PLAT_CORES));
+    cr_assert_gt(limits.cores_milli, 0);
+    return limits;
+}
+
+static uint64_t throttled(void)
+{
+    uint64_t ns;
+
+    return hl_plat_throttled(plat, &ns) ? ns : UINT64_MAX;
+}
+
+Test(faked_limits, of_all_groups_above_the_smallest_counts)
+{
+    fake("/fake/a/b/cpu.max", "150000 100000\n");
+    fake("/fake/a/cpu.max", "50000 100000\n");
+    fake("/fake/cpu.max", "max 100000\n");
+    fake("/fake/a/b/memory.max", "8192\n");
+    fake("/fake/a/memory.max", "16384\n");
+    fake("/fake/memory.max", "max\n");
+    fake("/fake/a/cpu.stat", "usage_usec 5\nthrottled_usec 7\n");
+    fake("/fake/a/b/cpu.stat", "throttled_usec 9\n");
+
+    struct hl_plat_limits limits = limits_of("0::/a/b\n", CGROUP2);
+    cr_assert_eq(limits.quota_milli, 500);
+    cr_assert_eq(limits.cores_milli, 500);
+    cr_assert_eq(limits.memory_bytes, 8192);
+    cr_assert_eq(throttled(), 7000, "of the group with the smallest quota");
+}
+
+Test(faked_limits, of_the_first_version_each_has_a_tree_of_its_own)
+{
+    fake("/fake1/x/cpu.cfs_quota_us", "20000\n");
+    fake("/fake1/x/cpu.cfs_period_us", "100000\n");
+    fake("/fake1/cpu.cfs_quota_us", "-1\n");
+    fake("/fake1/cpu.cfs_period_us", "100000\n");
+    fake("/fake2/y/memory.limit_in_bytes", "4096\n");
+    fake("/fake2/memory.limit_in_bytes", "9223372036854771712\n");
+    fake("/fake1/x/cpu.stat", "nr_throttled 1\nthrottled_time 12345\n");
+
+    struct hl_plat_limits limits =
+        limits_of("4:cpu,cpuacct:/x\n3:memory:/y\n1:name=systemd:/z\n", CGROUP1);
+    cr_assert_eq(limits.quota_milli, 200);
+    cr_assert_eq(limits.memory_bytes, 4096);
+    cr_assert_eq(throttled(), 12345);
+}
+
+Test(faked_limits, a_quota_without_a_period_is_none)
+{
+    fake("/fake1/x/cpu.cfs_quota_us", "20000\n");
+    fake_error("/fake1/x/cpu.cfs_period_us", ENOENT);
+    cr_assert_eq(limits_of("4:cpu:/x\n", CGROUP1).quota_milli, 0);
+    fake("/fake1/x/cpu.cfs_period_us", "0\n");
+    cr_assert_eq(limits_of("4:cpu:/x\n", CGROUP1).quota_milli, 0);
+    fake("/fake2/memory.limit_in_bytes", "9223372036854771712\n");
+    cr_assert_eq(limits_of("3:memory:/\n", CGROUP1).memory_bytes, 0, "the largest is no limit");
+}
+
+Test(faked_limits, without_a_quota_it_is_said_that_there_is_none)
+{
+    fake("/fake/cpu.max", "max 100000\n");
+    fake("/fake/memory.max", "max\n");
+
+    struct hl_plat_limits limits = limits_of("0::/\n", CGROUP2);
+    cr_assert_eq(limits.quota_milli, 0);
+    cr_assert_eq(limits.memory_bytes, 0);
+    cr_assert_eq(throttled(), UINT64_MAX);
+    assert_why(HL_PLAT_THROTTLED, "there is no CPU quota");
+}
+
+Test(faked_limits, a_quota_is_never_zero_and_never_wraps)
+{
+    fake("/fake/cpu.max", "1 100000000\n");
+    cr_assert_eq(limits_of("0::/\n", CGROUP2).quota_milli, 1);
+    fake("/fake/cpu.max", "18446744073709551615 100000\n");
+    cr_assert_eq(limits_of("0::/\n", CGROUP2).quota_milli, 0);
+    fake("/fake/cpu.max", "18446744073709551 1\n");
+    struct hl_plat_limits limits = limits_of("0::/\n", CGROUP2);
+    cr_assert_eq(limits.quota_milli, 0, "more than a number of cores can be");
+    cr_assert_geq(limits.cores_milli, 1000);
+}
+
+Test(faked_limits, time_taken_that_is_not_told_says_why)
+{
+    fake("/fake/cpu.max", "50000 100000\n");
+    fake("/fake/cpu.stat", "usage_usec 5\n");
+    limits_of("0::/\n", CGROUP2);
+    cr_assert_eq(throttled(), UINT64_MAX);
+    assert_why(HL_PLAT_THROTTLED, "this kernel does not offer it");
+    fake_error("/fake/cpu.stat", EMFILE);
+    cr_assert_eq(throttled(), UINT64_MAX);
+    assert_why(HL_PLAT_THROTTLED, "too many open files");
+    fake("/fake/cpu.stat", "");
+    cr_assert_eq(throttled(), UINT64_MAX);
+    assert_why(HL_PLAT_THROTTLED, "this kernel does not offer it");
+}
+
+#define CONTAINER "30 23 0:26 /docker/x /fake rw - cgroup2 none rw\n"
+
+Test(faked_limits, a_container_sees_its_part_of_the_tree)
+{
+    fake("/fake/y/cpu.max", "30000 100000\n");
+    fake("/fake/cpu.max", "60000 100000\n");
+    cr_assert_eq(limits_of("0::/docker/x/y\n", CONTAINER).quota_milli, 300);
+    cr_assert_eq(limits_of("0::/docker/x\n", CONTAINER).quota_milli, 600);
+}
+
+Test(faked_limits, what_lies_outside_of_what_is_shown_is_not_ours)
+{
+    fake("/fake/cpu.max", "60000 100000\n");
+    cr_assert_eq(limits_of("0::/docker/xy\n", CONTAINER).quota_milli, 0);
+    cr_assert_eq(limits_of("0::/other\n", CONTAINER).quota_milli, 0);
+    cr_assert_eq(limits_of("0::/../other\n", CGROUP2).quota_milli, 0);
+    cr_assert_eq(limits_of("", CGROUP2).quota_milli, 0);
+    cr_assert_eq(limits_of("garbage\n9:other:/\n", "garbage\n" CGROUP2).quota_milli, 0);
+    cr_assert_eq(limits_of("0::/\n", "30 23 0:26 / /fake rw - tmpfs none rw\n").quota_milli, 0);
+}
+
+Test(faked_limits, the_first_mount_counts)
+{
+    fake("/fake/cpu.max", "60000 100000\n");
+    fake("/later/cpu.max", "10000 100000\n");
+    cr_assert_eq(limits_of("garbage\n0::/\n",
+                           "garbage\n" CGROUP2 "31 23 0:26 / /later rw - cgroup2 none rw\n")
+                     .quota_milli,
+                 600);
+}
+
+/* `count` bytes between two texts; never given back, as the fakes keep it. */
+static const char *stretched(const char *before, size_t count, const char *after)
+{
+    char *text = malloc(strlen(before) + count + strlen(after) + 1);
+
+    cr_assert_not_null(text);
+    strcpy(text, before);
+    memset(text + strlen(before), 'x', count);
+    strcpy(text + strlen(before) + count, after);
+    return text;
+}
+
+Test(faked_limits, a_line_that_no_buffer_holds_hides_no_other)
+{
+    fake("/fake/cpu.max", "60000 100000\n");
+    cr_assert_eq(limits_of("0::/\n", stretched("1 2 0:1 / /", 1 << 20, "\n" CGROUP2)).quota_milli,
+                 600);
+    cr_assert_eq(limits_of(stretched("9:a:/", 1 << 20, "\n0::/\n"), CGROUP2).quota_milli, 600);
+}
+
+Test(faked_limits, a_path_that_no_buffer_holds_is_no_group)
+{
+    fake("/fake/cpu.max", "60000 100000\n");
+    cr_assert_eq(limits_of(stretched("0::/", 4096, "\n"), CGROUP2).quota_milli, 0);
+    cr_assert_eq(limits_of("0::/\n", stretched("1 2 0:1 /", 4096, " /fake rw - cgroup2 none rw\n"))
+                     .quota_milli,
+                 0);
+    cr_assert_eq(
+        limits_of("0::/\n", stretched("1 2 0:1 / /", 4096, " rw - cgroup2 none rw\n")).quota_milli,
+        0);
+    /* the longest: its directory and the file's name have no room together */
+    const char *longest = stretched("1 2 0:1 / /", 4094, " rw - cgroup2 none rw\n");
+    cr_assert_eq(limits_of(stretched("0::/", 4094, "\n"), longest).quota_milli, 0);
+}
+
+Test(faked_limits, where_nothing_tells_the_cores_are_known)
+{
+    struct hl_plat_limits limits;
+
+    fake_error("self/cgroup", ENOENT);
+    fake_error("self/mountinfo", EACCES);
+    hl_plat_limits(plat, &limits);
+    cr_assert_eq(limits.quota_milli, 0);
+    cr_assert_eq(limits.memory_bytes, 0);
+    cr_assert_eq(limits.known, HL_KNOWN(HL_PLAT_CORES));
+}
+
+/* ---- the process -------------------------------------------------------------------- */
+
+TestSuite(faked_process);
+
+/* Opened anew, as a status is kept. */
+static struct hl_plat_process process_now(void)
+{
+    struct hl_plat_process process;
+
+    plat = hl_plat_open();
+    hl_plat_process(plat, UINT32_MAX, &process);
+    return process;
+}
+
+#define MEMORY_KEYS (HL_KNOWN(HL_PLAT_RSS) | HL_KNOWN(HL_PLAT_PEAK_RSS) | HL_KNOWN(HL_PLAT_VM))
+
+Test(faked_process, what_status_lacks_is_unknown_and_not_nothing)
+{
+    fake("/status", "VmSize:\t 8 kB\nVmRSS:\t 4 kB\n");
+    struct hl_plat_process process = process_now();
+    cr_assert_eq(process.rss_bytes, 4096);
+    cr_assert_eq(process.vm_bytes, 8192);
+    cr_assert_eq(process.known & (MEMORY_KEYS | HL_KNOWN(HL_PLAT_THREADS)),
+                 HL_KNOWN(HL_PLAT_RSS) | HL_KNOWN(HL_PLAT_VM));
+    assert_why(HL_PLAT_PEAK_RSS, NOT_UNDERSTOOD);
+    assert_why(HL_PLAT_THREADS, NOT_UNDERSTOOD);
+}
+
+Test(faked_process, a_status_that_cannot_be_opened_says_why_for_each_figure)
+{
+    fake_error("/status", EMFILE);
+    struct hl_plat_process process = process_now();
+    cr_assert_eq(process.known & (MEMORY_KEYS | HL_KNOWN(HL_PLAT_THREADS)), 0);
+    cr_assert(process.known & HL_KNOWN(HL_PLAT_CPU), "it needs no file");
+    for (int key = 0; key < HL_PLAT_KEYS; key++)
+        if (HL_KNOWN(key) & (MEMORY_KEYS | HL_KNOWN(HL_PLAT_THREADS)))
+            assert_why((enum hl_plat_key)key, "too many open files");
+}
+
+static void assert_io(const char *text, const char *why)
+{
+    fake("/io", text);
+    struct hl_plat_process process = process_now();
+    cr_assert_eq((process.known & HL_KNOWN(HL_PLAT_IO)) == 0, why != NULL, "%s", text);
+    if (!why)
+        return;
+    assert_why(HL_PLAT_IO, why);
+    cr_assert(process.read_bytes == 0 && process.written_bytes == 0);
+}
+
+Test(faked_process, half_of_its_io_is_none)
+{
+    assert_io("read_bytes: 1\nwrite_bytes: 2\n", NULL);
+    assert_io("read_bytes: 1\n", NOT_UNDERSTOOD);
+    assert_io("write_bytes: 1\n", NOT_UNDERSTOOD);
+    assert_io("read_bytes: 1\nwrite_bytes: -2\n", NOT_UNDERSTOOD);
+    assert_io("", NOT_UNDERSTOOD);
+    fake_error("/io", EACCES);
+    process_now();
+    assert_why(HL_PLAT_IO, "permission denied (process is not dumpable)");
+}
+
+#define STAT(start) "1 (x) S 1 1 0 0 -1 4194560 107 0 0 0 0 0 0 0 20 0 1 0 " start " 1\n"
+
+static void assert_no_age(const char *stat, const char *why)
+{
+    fake("self/stat", stat);
+    struct hl_plat_process process = process_now();
+    cr_assert_eq(process.known & HL_KNOWN(HL_PLAT_START), 0);
+    cr_assert_eq(process.age_ns, 0);
+    assert_why(HL_PLAT_START, why);
+}
+
+Test(faked_process, an_age_that_cannot_be_is_none)
+{
+    fake("self/stat", STAT("0"));
+    cr_assert_gt(process_now().age_ns, 0);
+    assert_no_age("1 (x) S", NOT_UNDERSTOOD);
+    assert_no_age(STAT("18446744073709551614"), NOT_UNDERSTOOD);
+    assert_no_age(STAT("900000000000"), "the process seems to start in the future");
+    fake_error("self/stat", ENOENT);
+    assert_no_age("", NOT_UNDERSTOOD);
+    fake_error("self/stat", ESRCH);
+    process_now();
+    assert_why(HL_PLAT_START, "the thread has ended");
+}
+
+static void assert_reason(int error, const char *why)
+{
+    fake_error("/io", error);
+    process_now();
+    assert_why(HL_PLAT_IO, why);
+}
+
+Test(faked_process, each_error_has_words)
+{
+    assert_reason(EPERM, "not permitted (seccomp or a security module)");
+    assert_reason(ENFILE, "too many open files in the system");
+    assert_reason(ENOMEM, "out of memory");
+    assert_reason(ENOSYS, "this kernel does not offer it");
+    assert_reason(EBADF, "its descriptor was closed by the application");
+    assert_reason(ENOENT, "this kernel does not offer it");
+    assert_reason(ENOTDIR, "this kernel does not offer it");
+    assert_reason(EIO, "the system call failed");
+    cr_assert_str_eq(hl_plat_why(plat, HL_PLAT_KEYS), "there is no such figure");
+}
+
+/* ---- a thread ------------------------------------------------------------------------- */
+
+TestSuite(faked_threads, .init = begin);
+
+static struct hl_plat_thread_state state_now(bool expected)
+{
+    struct hl_plat_thread_state state;
+
+    cr_assert_eq(hl_plat_thread_state(plat, hl_plat_thread_id(), &state), expected);
+    return state;
+}
+
+Test(faked_threads, a_kernel_that_does_not_count_is_told_from_a_thread_that_never_ran)
+{
+    fake("/schedstat", "0 0 0\n");
+    struct hl_plat_thread_state state = state_now(true);
+    cr_assert_not(state.times_known);
+    assert_why(HL_PLAT_RUN_DELAY, "this kernel does not offer it");
+    fake("self/schedstat", "5 6 7\n");
+    state = state_now(true);
+    cr_assert(state.times_known, "the caller has run, so this kernel counts");
+    cr_assert(state.on_core_ns == 0 && state.run_delay_ns == 0 && state.switches == 0);
+    fake_error("self/schedstat", ENOENT);
+    cr_assert_not(state_now(true).times_known);
+    fake("self/schedstat", "garbage\n");
+    cr_assert_not(state_now(true).times_known);
+}
+
+Test(faked_threads, times_that_are_not_understood_are_unknown)
+{
+    fake("/schedstat", "1 2\n");
+    cr_assert_not(state_now(true).times_known);
+    assert_why(HL_PLAT_RUN_DELAY, NOT_UNDERSTOOD);
+    fake_error("/schedstat", EMFILE);
+    cr_assert_not(state_now(true).times_known);
+    assert_why(HL_PLAT_RUN_DELAY, "too many open files");
+    fake_error("/schedstat", ENOENT);
+    cr_assert_not(state_now(true).times_known);
+    assert_why(HL_PLAT_RUN_DELAY, "the thread has ended");
+}
+
+Test(faked_threads, a_stat_that_is_not_understood_is_no_state)
+{
+    fake("/stat", "garbage");
+    struct hl_plat_thread_state state = state_now(false);
+    cr_assert(state.state == 0 && !state.start_known && state.start == 0 && state.age_ns == 0);
+    assert_why(HL_PLAT_THREAD_STATE, NOT_UNDERSTOOD);
+    fake("/stat", "1 (x) D 1 2 3\n");
+    state = state_now(true);
+    cr_assert(state.state == 'D' && !state.start_known);
+    fake("/stat", STAT("77"));
+    state = state_now(true);
+    cr_assert(state.state == 'S' && state.start_known && state.start == 77);
+    cr_assert_gt(state.age_ns, 0);
+}
+
+Test(faked_threads, one_of_a_restored_container_that_starts_in_the_future_has_no_age)
+{
+    fake("/stat", STAT("900000000000"));
+    struct hl_plat_thread_state state = state_now(true);
+    cr_assert(state.start_known && state.start == 900000000000u);
+    cr_assert_eq(state.age_ns, 0);
+    fake("/stat", STAT("18446744073709551614"));
+    cr_assert_eq(state_now(true).age_ns, 0);
+}
+
+Test(faked_threads, a_name_without_an_end_is_whole)
+{
+    char name[HL_PLAT_NAME_BYTES];
+
+    fake("/comm", "worker");
+    cr_assert(hl_plat_thread_name(plat, hl_plat_thread_id(), name));
+    cr_assert_str_eq(name, "worker");
+    fake("/comm", "");
+    cr_assert(hl_plat_thread_name(plat, hl_plat_thread_id(), name));
+    cr_assert_str_eq(name, "");
+    fake("/comm", "a\n\n");
+    cr_assert(hl_plat_thread_name(plat, hl_plat_thread_id(), name));
+    cr_assert_str_eq(name, "a\n", "one of them is its own");
+    fake("/comm", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789\n");
+    cr_assert(hl_plat_thread_name(plat, hl_plat_thread_id(), name));
+    cr_assert_eq(strlen(name), HL_PLAT_NAME_BYTES - 1);
+}
+
+static void assert_glance(const char *stat, const char *expected, char expected_state)
+{
+    char name[HL_PLAT_NAME_BYTES], state;
+
+    fake("/stat", stat);
+    hl_plat_thread_glance(plat, hl_plat_thread_id(), name, &state);
+    cr_assert_str_eq(name, expected, "%s of %s", name, stat);
+    cr_assert_eq(state, expected_state);
+}
+
+Test(faked_threads, a_name_that_stat_may_write_otherwise_is_read_elsewhere)
+{
+    fake("/comm", "elsewhere\n");
+    assert_glance("1 (here) R 1", "here", 'R');
+    assert_glance("1 (a\\nb) R 1", "elsewhere", 'R');
+    assert_glance("garbage", "elsewhere", 0);
+    assert_glance(
+        "1 (0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef01234567) S 1",
+        "elsewhere", 'S');
+}
+
+Test(faked_threads, sleeps_that_are_not_counted_are_unknown)
+{
+    uint64_t sleeps;
+
+    fake("/status", "voluntary_ctxt_switches:\t12\n");
+    cr_assert(hl_plat_thread_sleeps(plat, hl_plat_thread_id(), &sleeps));
+    cr_assert_eq(sleeps, 12);
+    fake("/status", "Name:\tx\n");
+    cr_assert_not(hl_plat_thread_sleeps(plat, hl_plat_thread_id(), &sleeps));
+    fake_error("/status", ESRCH);
+    cr_assert_not(hl_plat_thread_sleeps(plat, hl_plat_thread_id(), &sleeps));
+    cr_assert_eq(sleeps, UINT64_MAX);
+}
