@@ -1690,7 +1690,7 @@ static void render_hostile(void (*render)(struct hl_line *))
     render(&json);
 }
 
-Test(report, no_content_whatsoever_breaks_a_line, .timeout = 120)
+Test(report, no_content_whatsoever_breaks_a_line, .timeout = 900)
 {
     size_t whole = 0, cut = 0;
     for (int round = 0; round < 800; round++) {

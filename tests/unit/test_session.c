@@ -1001,7 +1001,7 @@ static void want_lock_of(uint64_t tid, uint64_t owner)
     };
 }
 
-Test(session, ten_thousand_turns_allocate_nothing, .timeout = 120)
+Test(session, ten_thousand_turns_allocate_nothing, .timeout = 900)
 {
     if (!count_allocations())
         cr_skip_test("allocations cannot be counted in this build");
