@@ -141,7 +141,7 @@ class Workshop:
 
     def passes(self, program, tests, at_most_s):
         command = [f'{self.build}/{PROGRAMS[program]}', '--quiet', '--fail-fast',
-                   '--filter', tests] + (['-j1'] if program == 'platform' else [])
+                   '--timeout', '60', '--filter', tests] + (['-j1'] if program == 'platform' else [])
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL, start_new_session=True)
         try:
@@ -161,15 +161,18 @@ def stages_of(path):
     if path.startswith('platform/') and path not in PURE and path != 'platform/frames.c':
         return [('faked', '*/*'), ('platform', '*/*')]
     name = os.path.basename(path)[:-2]
-    own = set()
+    own, others = set(), set()
     for test in glob.glob(os.path.join(ROOT, 'tests/unit/test_*.c')):
         with open(test, encoding='utf-8') as text:
             source = text.read()
-        if test.endswith(f'/test_{name}.c') or f'/{name}.h"' in source:
-            own |= set(re.findall(r'^(?:Parameterized)?Test\((\w+),', source, re.M))
-    first = sorted(own - set(SLOWEST))
-    stages = [('unit', f'@({"|".join(first)})/*')] if first else []
-    return stages + [('unit', f'!({"|".join(SLOWEST)})/*'), ('unit', f'@({"|".join(SLOWEST)})/*')]
+        suites = set(re.findall(r'^(?:Parameterized)?Test\((\w+),', source, re.M))
+        if test.endswith(f'/test_{name}.c'):
+            own |= suites
+        elif f'/{name}.h"' in source:
+            others |= suites - set(SLOWEST)
+    steps = [f'@({"|".join(sorted(suites))})/*' for suites in (own, others) if suites]
+    steps += [f'!({"|".join(SLOWEST)})/*', f'@({"|".join(SLOWEST)})/*']
+    return [('unit', step) for step in steps]
 
 
 def read_explained():
@@ -250,7 +253,7 @@ def main():
         identity = identity_of(mutant, sources)
         fate = 'explained' if identity in explained else trial.fate(mutant)
         fates[mutant.file][fate] += 1
-        print(fate, ' | '.join(identity), file=log, flush=True)
+        print(fate or 'not compiled', ' | '.join(identity), file=log, flush=True)
         if fate == 'survived':
             print('survived:', ' | '.join(identity), flush=True)
     log.close()

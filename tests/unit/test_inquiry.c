@@ -166,6 +166,17 @@ Test(inquiry, a_suspect_that_waits_for_no_thread_is_not_looked_into)
     cr_expect_eq(scripted_thread(4)->looks, 0);
 }
 
+Test(inquiry, a_suspect_that_ends_meanwhile_has_no_root)
+{
+    wants_lock_of(1, 3)->state_unknown = true;
+    cr_expect(hl_inquiry_suspect(&inquiry, 1, 0));
+    cr_expect_eq(scripted_thread(1)->looks, 1);
+    wake_up_after(1);
+    explain(1, 0);
+    cr_expect_not(view.has_root);
+    cr_expect_eq(view.holder_is, HL_NO_HOLDER);
+}
+
 Test(inquiry, two_threads_that_share_a_place_are_not_mixed_up)
 {
     wants_lock_of(1, 1 + HL_LOOKS_KEPT);
@@ -230,6 +241,19 @@ Test(inquiry, descriptor_and_address_belong_to_an_object)
     look->descriptor = 17;
     strcpy(look->local, "10.0.0.1:40022");
     explain(1, 0);
+    cr_expect_not(view.has_descriptor);
+    cr_expect_str_empty(view.local);
+}
+
+Test(inquiry, of_an_object_that_was_not_read_nothing_is_said)
+{
+    struct hl_plat_look *look = &sleeps(1, HL_PLAT_FOR_OBJECT)->look;
+    look->verb = "recv";
+    look->descriptor = 17;
+    strcpy(look->local, "10.0.0.1:40022");
+    look->known &= ~HL_KNOWN(HL_PLAT_WAIT);
+    explain(1, 0);
+    cr_expect(view.wait_unknown);
     cr_expect_not(view.has_descriptor);
     cr_expect_str_empty(view.local);
 }
