@@ -64,6 +64,7 @@ END
 # The programs of tests/ that run below, as far as there are such.
 build_programs() {
     local -a programs
+    must configure ninja -C $build build.ninja # a new program is known only then
     mapfile -t programs < <(ninja -C $build -t targets all |
         sed -nE 's,^(tests/(unit/unit-tests|platform/(platform|faked)-tests|story/[^.: ]+|harm/(torture|degraded))): .*,\1,p')
     must build ninja -C $build "${programs[@]}"

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -35,6 +36,11 @@ void fake(const char *name, const char *text)
 void fake_error(const char *name, int error)
 {
     add(name, NULL, error);
+}
+
+void fake_nothing(void)
+{
+    fakes_count = 0;
 }
 
 static bool ends_with(const char *path, const char *end)
@@ -103,3 +109,22 @@ WRAP_OPEN(open)
 WRAP_OPEN(open64)
 WRAP_OPENAT(openat)
 WRAP_OPENAT(openat64)
+
+/* ---- the vDSO ------------------------------------------------------------------ */
+
+unsigned long __real_getauxval(unsigned long type);
+unsigned long __wrap_getauxval(unsigned long type);
+
+static bool has_vdso;
+static unsigned long vdso;
+
+void fake_vdso(unsigned long address)
+{
+    has_vdso = true;
+    vdso = address;
+}
+
+unsigned long __wrap_getauxval(unsigned long type)
+{
+    return has_vdso && type == AT_SYSINFO_EHDR ? vdso : __real_getauxval(type);
+}

@@ -16,5 +16,8 @@
 /* Both are kept by pointer. The newest of a name counts. */
 void fake(const char *name, const char *text);
 void fake_error(const char *name, int error);
+void fake_nothing(void);
+/* Where the kernel says that it mapped its functions; 0 = nowhere. */
+void fake_vdso(unsigned long address);
 
 #endif
