@@ -129,6 +129,55 @@ Test(calls, paths_and_the_folders_they_start_from)
     assert_calls(explain(SYS_newfstatat, 1, 4096, 0), HL_PLAT_CALL_PATH, "newfstatat", "stat");
 }
 
+static bool ends_with(const char *name, const char *end)
+{
+    return strlen(name) > strlen(end) && strcmp(name + strlen(name) - strlen(end), end) == 0;
+}
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+    while (*names && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+/* By their names: the kernel calls those that begin in a folder ...at. */
+static void assert_path(const struct hl_plat_meaning *meaning)
+{
+    static const char *const in_folders[] = {
+        "statx", "open_tree", "fspick", "move_mount", "mount_setattr", "open_tree_attr", NULL};
+    static const char *const second[] = {"mount", "inotify_add_watch", "symlink", NULL};
+    bool is_in_folder = ends_with(meaning->name, "at") || ends_with(meaning->name, "at2") ||
+                        is_one_of(meaning->name, in_folders);
+
+    if (strcmp(meaning->name, "symlinkat") == 0)
+        cr_assert(meaning->address == 9 && meaning->descriptor == 8);
+    else if (is_in_folder)
+        cr_assert(meaning->address == 8 && meaning->descriptor == 7, "%s", meaning->name);
+    else if (is_one_of(meaning->name, second))
+        cr_assert(meaning->address == 8 && meaning->descriptor == -1, "%s", meaning->name);
+    else
+        cr_assert(meaning->address == 7 && meaning->descriptor == -1, "%s", meaning->name);
+}
+
+Test(calls, each_path_and_each_descriptor_stands_where_the_kernel_takes_it)
+{
+    int paths = 0, descriptors = 0;
+
+    for (uint64_t number = 0; number < 1024; number++) {
+        struct hl_plat_meaning meaning = explain(number, 7, 8, 9);
+        if (meaning.kind == HL_PLAT_CALL_PATH) {
+            paths++;
+            assert_path(&meaning);
+        } else if (meaning.kind == HL_PLAT_CALL_DESCRIPTOR) {
+            descriptors++;
+            cr_assert_eq(meaning.descriptor, 7, "%s", meaning.name);
+        }
+    }
+    cr_assert_gt(paths, 40);
+    cr_assert_gt(descriptors, 40);
+}
+
 Test(calls, sets_and_their_time)
 {
     struct hl_plat_meaning meaning = explain(SYS_ppoll, 4096, RUBBISH | 3, 0);
