@@ -4,15 +4,17 @@
 #     tests/coverage/coverage.sh [BUILD] [--branches | --mutants] [--sample N] [--seed N]
 #
 # It makes builds of its own under build/, so BUILD is not needed. Counted is what the
-# programs of unit, platform and story do, and, where they are there, those of harm that
-# fail each call in turn (torture, degraded). Not counted is what a program did that
-# ended with _exit or a signal: libgcov writes at exit.
+# programs of unit, platform and story do, two of stress, and, where they are there, those
+# of harm that fail each call in turn (torture, degraded). Not counted is what a program
+# did that ended with _exit or a signal, as forked children do: libgcov writes at exit.
 #
-# Ends with 1 when a figure is below its mark, 77 when gcovr or gcov is missing.
+# Ends with 1 when a figure is below its mark or a program failed, 77 when a tool is missing.
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit 1
 root=$PWD build=build/coverage log=build/log
-branches=1 mutants=1 sample=250 seed=1
+branches=1 mutants=1 sample=250 seed=1 failures=0
+# What takes branches that only a race takes, and those of calls that fail.
+races='churn_stress scope_stress' failing='torture degraded'
 while [ $# -gt 0 ]; do
     case $1 in
     --branches) mutants=0 ;;
@@ -66,30 +68,39 @@ build_programs() {
     local -a programs
     must configure ninja -C $build build.ninja # a new program is known only then
     mapfile -t programs < <(ninja -C $build -t targets all |
-        sed -nE 's,^(tests/(unit/unit-tests|platform/(platform|faked)-tests|story/[^.: ]+|harm/(torture|degraded))): .*,\1,p')
+        sed -nE 's,^(tests/(unit/unit-tests|platform/(platform|faked)-tests|story/[^.: ]+|stress/stress-[a-z_]+|harm/[a-z]+)): .*,\1,p')
     must build ninja -C $build "${programs[@]}"
+}
+
+# run NAME COMMAND...: a test that fails is no good news, but its branches were taken.
+run() {
+    local words=$log/coverage-$1.log name=$1
+    shift
+    "$@" >"$words" 2>&1 </dev/null
+    case $? in
+    0) ;;
+    77) echo "not run: $name ($(sed -n 's/^reason: //p' "$words"))" ;;
+    *)
+        echo "failed: $*"
+        tail -n 30 "$words"
+        failures=$((failures + 1))
+        ;;
+    esac
 }
 
 run_programs() {
     local name
     # Left by builds of older sources, or by an earlier run.
     find $build -name '*.gcda' -delete
-    must unit $build/tests/unit/unit-tests --quiet
-    must faked $build/tests/platform/faked-tests --quiet
-    must platform $build/tests/platform/platform-tests -j1 --quiet
-    must story $build/tests/story/story-tests -j1 --quiet
-    for name in torture degraded; do
-        [ -x $build/tests/harm/$name ] || continue
-        $build/tests/harm/$name all --short >$log/coverage-$name.log 2>&1 </dev/null
-        case $? in
-        0) ;;
-        77) echo "not run: $name ($(sed -n 's/^reason: //p' $log/coverage-$name.log))" ;;
-        *)
-            tail -n 30 $log/coverage-$name.log
-            echo "failed: $name"
-            exit 1
-            ;;
-        esac
+    run unit $build/tests/unit/unit-tests --quiet
+    run faked $build/tests/platform/faked-tests --quiet
+    run platform $build/tests/platform/platform-tests -j1 --quiet
+    run story $build/tests/story/story-tests -j1 --quiet
+    for name in $races; do
+        run "$name" $build/tests/stress/stress-"$name"
+    done
+    for name in $failing; do
+        [ ! -x $build/tests/harm/"$name" ] || run "$name" $build/tests/harm/"$name" all --short
     done
 }
 
@@ -106,6 +117,7 @@ count_branches() {
         -f 'monitor/.*' -f 'platform/.*' --json $build/branches.json
     python3 tests/coverage/branches.py $build/branches.json tests/coverage/unreached |
         tee $build/branches.txt
+    [ "${PIPESTATUS[0]}" -eq 0 ] && [ $failures -eq 0 ]
 }
 
 status=0
