@@ -412,13 +412,18 @@ Test(config, signals_are_taken_by_number_too)
     cr_expect_eq(config.options.beat_signal, SIGHUP);
     cr_expect_str_eq(shown("HEARTLINE_SIGNAL"), "HUP");
 #ifdef SIGRTMIN
-    snprintf(number, sizeof number, "%d", SIGRTMIN + 1);
-    resolve_with("HEARTLINE_SIGNAL", number);
-    cr_expect_eq(config.options.beat_signal, SIGRTMIN + 1);
-    cr_expect_str_eq(shown("HEARTLINE_SIGNAL"), number);
-    snprintf(number, sizeof number, "%d", SIGRTMIN - 1);
-    resolve_with("HEARTLINE_SIGNAL", number);
-    expect_bad("HEARTLINE_SIGNAL", number);
+    const int good[] = {SIGRTMIN, SIGRTMIN + 1, SIGRTMAX}, bad[] = {SIGRTMIN - 1, SIGRTMAX + 1};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        snprintf(number, sizeof number, "%d", good[i]);
+        resolve_with("HEARTLINE_SIGNAL", number);
+        cr_expect_eq(config.options.beat_signal, good[i]);
+        cr_expect_str_eq(shown("HEARTLINE_SIGNAL"), number);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(number, sizeof number, "%d", bad[i]);
+        resolve_with("HEARTLINE_SIGNAL", number);
+        expect_bad("HEARTLINE_SIGNAL", number);
+    }
 #endif
 }
 
