@@ -404,9 +404,10 @@ Test(faked_threads, a_name_without_an_end_is_whole)
 static void assert_glance(const char *stat, const char *expected, char expected_state)
 {
     char name[HL_PLAT_NAME_BYTES], state;
+    uint64_t age_ns;
 
     fake("/stat", stat);
-    hl_plat_thread_glance(plat, hl_plat_thread_id(), name, &state);
+    hl_plat_thread_glance(plat, hl_plat_thread_id(), name, &state, &age_ns);
     cr_assert_str_eq(name, expected, "%s of %s", name, stat);
     cr_assert_eq(state, expected_state);
 }
