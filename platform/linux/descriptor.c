@@ -73,6 +73,24 @@ int hl_plat_open_own(const char *name, int flags)
     return descriptor < 0 ? -errno : descriptor;
 }
 
+/* Nobody else reads with flags that are for writing. */
+#define MARKS (O_APPEND | O_DSYNC | O_NONBLOCK)
+
+static void note_number(struct hl_plat *plat, int descriptor)
+{
+    if (descriptor > atomic_load(&plat->highest_passing))
+        atomic_store(&plat->highest_passing, descriptor);
+}
+
+void hl_plat_close_marked(struct hl_plat *plat)
+{
+    for (int i = 0, highest = atomic_load(&plat->highest_passing); i <= highest; i++) {
+        int flags = fcntl(i, F_GETFL);
+        if (flags >= 0 && (flags & (O_ACCMODE | MARKS)) == (O_RDONLY | MARKS))
+            close(i);
+    }
+}
+
 static void remember(struct hl_plat *plat, const struct hl_plat_kept *kept)
 {
     struct hl_plat_kept *past = &plat->past[plat->past_next++ % HL_PLAT_PAST];
@@ -90,12 +108,13 @@ int hl_plat_pass(struct hl_plat *plat, int descriptor)
     if (!hl_plat_keep(&plat->passing, descriptor))
         return -EBADF;
     remember(plat, &plat->passing);
+    note_number(plat, descriptor);
     return descriptor;
 }
 
 int hl_plat_open_passing(struct hl_plat *plat, int directory, const char *path)
 {
-    int descriptor = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int descriptor = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | MARKS);
 
     return hl_plat_pass(plat, descriptor < 0 ? -errno : descriptor);
 }
@@ -123,5 +142,6 @@ ssize_t hl_plat_read_file(struct hl_plat *plat, int directory, const char *path,
 
 ssize_t hl_plat_read_own(struct hl_plat *plat, const char *name, char *text, size_t capacity)
 {
-    return read_passing(plat, hl_plat_pass(plat, hl_plat_open_own(name, O_RDONLY)), text, capacity);
+    return read_passing(plat, hl_plat_pass(plat, hl_plat_open_own(name, O_RDONLY | MARKS)), text,
+                        capacity);
 }

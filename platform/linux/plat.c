@@ -67,6 +67,8 @@ void hl_plat_abandon_in_child(struct hl_plat *plat)
 
     for (int i = 0; plat && i < HL_PLAT_PAST; i++)
         hl_plat_let_go(&plat->past[i]);
+    if (plat)
+        hl_plat_close_marked(plat);
     hl_plat_learn_in_child();
     hl_plat_close(plat);
     errno = saved;

@@ -10,7 +10,9 @@
  * A child inherits what was open at a fork, also the file that was just being
  * read, and closes it in hl_plat_abandon_in_child. The kernel copies the
  * descriptors first and the memory later (by 100 us and more), so what the child
- * finds written down is newer than what it inherited: hence `past`.
+ * finds written down is newer than what it inherited: hence `past`. On a busy machine
+ * that is not long enough, and a file may be open whose number is not written down yet:
+ * so what is open for one reading is marked as well, with flags that reading ignores.
  */
 #ifndef HL_PLAT_LINUX_PLAT_H
 #define HL_PLAT_LINUX_PLAT_H
@@ -40,6 +42,7 @@ struct hl_plat {
     struct hl_plat_kept passing;    /* what is open for one reading */
     struct hl_plat_kept past[HL_PLAT_PAST]; /* the latest that were passing, in a ring */
     unsigned past_next;
+    atomic_int highest_passing; /* the largest number that any of them had */
     atomic_bool woken;
     struct hl_plat_own_use { /* of the thread that waits, since its start */
         uint64_t on_core_ns, run_delay_ns;
@@ -83,6 +86,8 @@ int hl_plat_open_own(const char *name, int flags);
 int hl_plat_open_passing(struct hl_plat *plat, int directory, const char *path);
 int hl_plat_pass(struct hl_plat *plat, int descriptor);
 void hl_plat_close_passing(struct hl_plat *plat);
+/* In a forked child: what was passing, by marks in its flags. */
+void hl_plat_close_marked(struct hl_plat *plat);
 
 /* Open, one read, close. Bytes read, or a negative errno. */
 ssize_t hl_plat_read_file(struct hl_plat *plat, int directory, const char *path, char *text,
