@@ -73,7 +73,7 @@ static unsigned count_entries(const char *path)
 /* The kernel lists a thread a moment longer than it can be joined. */
 static bool await_entries(const char *path, unsigned count)
 {
-    for (int i = 0; i < STANDSTILL_MS && count_entries(path) != count; i++)
+    for (int i = 0; i < 5000 && count_entries(path) != count; i++)
         harm_sleep_ms(1);
     return count_entries(path) == count;
 }
