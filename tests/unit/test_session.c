@@ -311,6 +311,30 @@ Test(session, a_new_reason_is_said_again)
     story_expect_number(beat(3), "rss_bytes", 0);
 }
 
+Test(session, what_only_the_start_line_lacks_has_a_reason)
+{
+    scripted_missing(HL_PLAT_CORES, "no such thing here");
+    story_run(10 * S);
+    story_expect_count("beat", 0);
+    story_expect_has(story_find("start", 0), "\"cores\":null");
+    story_expect_count("unavailable", 1);
+    story_expect_has(story_find("unavailable", 0), "\"key\":\"cores\"");
+}
+
+static void miss_peak(uintptr_t unused)
+{
+    (void)unused;
+    scripted_missing(HL_PLAT_PEAK_RSS, "too many open files");
+}
+
+Test(session, what_only_the_stop_line_lacks_has_a_reason)
+{
+    story_call(130 * S, miss_peak, 0);
+    story_run(150 * S);
+    story_expect_count("unavailable", 1);
+    story_expect_has(story_find("unavailable", 0), "\"key\":\"peak_rss\"");
+}
+
 Test(session, a_thread_that_has_just_gone_is_no_reason_to_call_its_figures_unavailable)
 {
     story_push(0, 1, "work");
