@@ -121,6 +121,8 @@ static void plan_calls(const char *only)
     for (enum torture_call call = 0; call < CALLS; call++)
         if (!only || strcmp(only, torture_names[call]) == 0)
             plan_call(call);
+    if (series_count == 0)
+        harm_broken("there is no call %s", only);
 }
 
 static struct torture_plan next_plan(struct series *series)
@@ -406,7 +408,10 @@ static void all(void)
 
 static void one(void)
 {
-    torture(getenv("TORTURE_CALL"));
+    const char *call = getenv("TORTURE_CALL");
+    if (!call)
+        harm_broken("TORTURE_CALL does not say which");
+    torture(call);
 }
 
 int main(int argc, char **argv)
