@@ -83,7 +83,7 @@ run() {
     77) echo "not run: $name ($(sed -n 's/^reason: //p' "$words"))" ;;
     *)
         echo "failed: $*"
-        tail -n 30 "$words"
+        grep -v '^\[SKIP' "$words" | tail -n 30
         failures=$((failures + 1))
         ;;
     esac
@@ -93,10 +93,10 @@ run_programs() {
     local name
     # Left by builds of older sources, or by an earlier run.
     find $build -name '*.gcda' -delete
-    run unit $build/tests/unit/unit-tests --quiet
-    run faked $build/tests/platform/faked-tests --quiet
-    run platform $build/tests/platform/platform-tests -j1 --quiet
-    run story $build/tests/story/story-tests -j1 --quiet
+    run unit $build/tests/unit/unit-tests
+    run faked $build/tests/platform/faked-tests
+    run platform $build/tests/platform/platform-tests -j1
+    run story $build/tests/story/story-tests -j1
     for name in $races; do
         run "$name" $build/tests/stress/stress-"$name"
     done

@@ -1,6 +1,7 @@
 /* tests/platform/test_faked_figures.c - figures from files of kernels that are not at hand:
  * old ones, containers, ones that were not meant to exist. What is not known must say why.
  */
+#include "../../platform/linux/plat.h"
 #include "fakes.h"
 #include "helper.h"
 
@@ -145,6 +146,7 @@ Test(faked_limits, a_container_sees_its_part_of_the_tree)
 Test(faked_limits, what_lies_outside_of_what_is_shown_is_not_ours)
 {
     fake("/fake/cpu.max", "60000 100000\n");
+    fake("/fakey/cpu.max", "60000 100000\n");
     cr_assert_eq(limits_of("0::/docker/xy\n", CONTAINER).quota_milli, 0);
     cr_assert_eq(limits_of("0::/other\n", CONTAINER).quota_milli, 0);
     cr_assert_eq(limits_of("0::/../other\n", CGROUP2).quota_milli, 0);
@@ -181,6 +183,14 @@ Test(faked_limits, a_line_that_no_buffer_holds_hides_no_other)
     cr_assert_eq(limits_of("0::/\n", stretched("1 2 0:1 / /", 1 << 20, "\n" CGROUP2)).quota_milli,
                  600);
     cr_assert_eq(limits_of(stretched("9:a:/", 1 << 20, "\n0::/\n"), CGROUP2).quota_milli, 600);
+}
+
+Test(faked_limits, the_rest_of_a_line_that_no_buffer_holds_is_no_line)
+{
+    fake("/fake/cpu.max", "60000 100000\n");
+    fake("/fake/rest/cpu.max", "10000 100000\n");
+    const char *cut = stretched("0::/\n", HL_PLAT_BUFFER_BYTES, "0::/rest\n");
+    cr_assert_eq(limits_of(cut, CGROUP2).quota_milli, 600);
 }
 
 Test(faked_limits, a_path_that_no_buffer_holds_is_no_group)

@@ -159,6 +159,15 @@ Test(faked_emulator, another_call_than_the_own_one_is_an_emulators)
     cr_assert(hl_plat_is_emulated(NULL));
 }
 
+Test(faked_emulator, nor_is_one_from_the_same_stack_that_reads_elsewhere)
+{
+    static char call[128];
+
+    snprintf(call, sizeof call, "0 0x3 0x7000 0x100 0x0 0x0 0x0 0x%" PRIxPTR " 0x8000\n",
+             (uintptr_t)__builtin_frame_address(0));
+    cr_assert(hl_plat_is_emulated(open_under(call)));
+}
+
 Test(faked_emulator, a_thread_that_is_between_calls_is_one_too)
 {
     cr_assert(hl_plat_is_emulated(open_under("running\n")));
