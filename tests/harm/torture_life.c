@@ -477,6 +477,8 @@ static void live_with(const int ends[2])
     dup2(error, STDERR_FILENO);
     close(error);
     close(ends[1]);
+    /* Where fstat fails for good, the library's end stays open, and nothing may have come. */
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
     ssize_t size = read(ends[0], text, sizeof text - 1);
     text[size > 0 ? size : 0] = '\0';
     close(ends[0]);
