@@ -4,7 +4,8 @@
 #     tests/valgrind/helgrind.sh BUILD [--short]
 #
 # BUILD was configured with -Dc_args='-include .../tests/valgrind/atomics.h', which says why.
-# Ends with 1 on any report, 77 without valgrind.
+# Ends with 1 on any report, 77 without valgrind. beat_stress is not among them: valgrind runs one
+# thread at a time, and its eight busy ones hardly let another have a turn.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 build=$1
@@ -19,7 +20,7 @@ suite() {
     local name=$1 result words=$build/helgrind/$1.txt
     shift
     mkdir -p "$build/helgrind"
-    "$here/valgrind.sh" helgrind "$build/helgrind/$name" "$@" >"$words" 2>&1
+    "$here/valgrind.sh" helgrind "$build/helgrind/$name" timeout -k 5 900 "$@" >"$words" 2>&1
     result=$?
     if [ $result -eq 0 ]; then
         echo "suite: helgrind $name"
@@ -44,7 +45,6 @@ done
 suite restarts "$build/tests/story/act" "${restarts[@]}" start stop start beat join stop
 [ ! -x "$build/tests/harm/lifecycle" ] || suite lifecycle "$build/tests/harm/lifecycle" all --short
 if [ "$short" != --short ]; then
-    suite beat "$build/tests/stress/stress-beat_stress" 5
     suite progress "$build/docs/examples/progress"
 fi
 exit $status
