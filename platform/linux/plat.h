@@ -47,7 +47,7 @@ struct hl_plat {
     struct hl_plat_own_use { /* of the thread that waits, since its start */
         uint64_t on_core_ns, run_delay_ns;
         uint64_t switches, major_faults;
-    } awoke; /* when it last awoke; zero before its first wait */
+    } awoke;              /* when it last awoke; zero before its first wait */
     struct hl_plat_lead { /* how far the clock that runs in suspension is ahead, and how unsure
                              that is: one may lose its core, or be stopped, between two readings */
         uint64_t ns, width_ns;
