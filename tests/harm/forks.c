@@ -63,7 +63,8 @@ static void make_room_for_children(size_t count)
     if (children == MAP_FAILED)
         harm_broken("no memory for %zu children", count);
     home = getpid();
-    next_child = hung = 0;
+    next_child = 0;
+    hung = 0;
 }
 
 /* ---- what a child must find ----------------------------------------------------- */
