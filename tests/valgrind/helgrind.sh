@@ -43,7 +43,7 @@ for _ in 1 2 3; do
     restarts+=(thread '{' start push x beat stop start pop stop start stop start beat stop '}')
 done
 suite restarts "$build/tests/story/act" "${restarts[@]}" start stop start beat join stop
-[ ! -x "$build/tests/harm/lifecycle" ] || suite lifecycle "$build/tests/harm/lifecycle" all --short
+[ ! -x "$build/tests/harm/lifecycle" ] || suite lifecycle "$build/tests/harm/lifecycle" race --short
 if [ "$short" != --short ]; then
     suite progress "$build/docs/examples/progress"
 fi
