@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include "harm.h"
+#include "lines.h"
 #include "patience.h"
 
 #include <heartline/monitor.h>
@@ -326,43 +327,19 @@ static size_t born_amid_a_reading(void)
 
 /* ---- the log --------------------------------------------------------------------------- */
 
-static void each_record(const char *path, void (*take)(const json_t *line, const char *record))
-{
-    char *line = NULL;
-    size_t room = 0;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        harm_broken("%s: %s", path, strerror(errno));
-    while (getline(&line, &room, file) > 0) {
-        json_t *json = json_loads(line, 0, NULL);
-        const char *record = json_string_value(json_object_get(json, "record"));
-        if (record)
-            take(json, record);
-        else
-            harm_wrong("not a line of JSON: %.100s", line);
-        json_decref(json);
-    }
-    free(line);
-    fclose(file);
-}
-
-static double number_of(const json_t *line, const char *key)
-{
-    return json_number_value(json_object_get(line, key));
-}
-
 static struct {
     unsigned long starts, beats, stops, notes, foreign;
     size_t foreign_bytes;
 } told;
 
-static void take_parents(const json_t *line, const char *record)
+static void take_parents(void *nothing, const json_t *line, const char *record)
 {
+    (void)nothing;
     told.starts += strcmp(record, "start") == 0;
     told.beats += strcmp(record, "beat") == 0;
     told.stops += strcmp(record, "stop") == 0;
     told.notes += strcmp(record, "note") == 0;
-    if (number_of(line, "pid") == home)
+    if (line_number(line, "pid") == home)
         return;
     char *text = json_dumps(line, JSON_COMPACT);
     told.foreign++;
@@ -373,7 +350,7 @@ static void take_parents(const json_t *line, const char *record)
 
 static void judge_storm(const char *log)
 {
-    each_record(log, take_parents);
+    lines_each(log, take_parents, NULL);
     if (told.starts != 1 || told.stops != 1)
         harm_wrong("the parent started %lu times and stopped %lu times", told.starts, told.stops);
     if (told.notes != 1)
@@ -498,14 +475,15 @@ static void take_phase(struct child *child, const json_t *line)
 {
     const char *label = json_string_value(json_object_get(line, "innermost"));
     child->phases++;
-    if (!label || strcmp(label, "in the child") != 0 || number_of(line, "depth") != 2 ||
-        number_of(line, "thread_tid") != child->pid)
+    if (!label || strcmp(label, "in the child") != 0 || line_number(line, "depth") != 2 ||
+        line_number(line, "thread_tid") != child->pid)
         harm_wrong("child %d has a scope that is not its own: %s", child->pid, label);
 }
 
-static void take_childs(const json_t *line, const char *record)
+static void take_childs(void *nothing, const json_t *line, const char *record)
 {
-    double pid = number_of(line, "pid");
+    (void)nothing;
+    double pid = line_number(line, "pid");
     struct child *child = pid == home ? NULL : find_child(pid);
     if (pid == home)
         return;
@@ -517,11 +495,11 @@ static void take_childs(const json_t *line, const char *record)
         take_phase(child, line);
     } else if (strcmp(record, "beat") == 0) {
         child->beats++;
-        if (number_of(line, "threads") != 2)
-            harm_wrong("child %d has %.0f threads", child->pid, number_of(line, "threads"));
+        if (line_number(line, "threads") != 2)
+            harm_wrong("child %d has %.0f threads", child->pid, line_number(line, "threads"));
     } else if (strcmp(record, "stop") == 0) {
         child->stops++;
-        compare_cpu(child, number_of(line, "cpu_seconds"));
+        compare_cpu(child, line_number(line, "cpu_seconds"));
     }
 }
 
@@ -564,7 +542,7 @@ static void restart(void)
     fork_half(log, count / 2, count, true);
     is_over = true;
     pthread_join(other, NULL);
-    each_record(log, take_childs);
+    lines_each(log, take_childs, NULL);
     for (size_t i = 0; i < count; i++)
         if (children[i].starts != 1 || children[i].beats != 1 || children[i].phases != 1 ||
             children[i].stops != 1)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "harm.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -18,6 +19,7 @@
 
 static bool is_short;
 static bool has_figure;
+static char parts[1024];
 static _Atomic unsigned wrong;
 static char folder[64];
 static pid_t folder_of;
@@ -61,6 +63,22 @@ void harm_figure(const char *format, ...)
     say(stdout, "figure", format, arguments);
     va_end(arguments);
     has_figure = true;
+}
+
+void harm_part(const char *format, ...)
+{
+    size_t length = strlen(parts);
+    va_list arguments;
+    if (length > 0)
+        length += (size_t)snprintf(parts + length, sizeof parts - length, "; ");
+    va_start(arguments, format);
+    vsnprintf(parts + length, sizeof parts - length, format, arguments);
+    va_end(arguments);
+}
+
+void harm_figure_of_parts(void)
+{
+    harm_figure("%s", parts);
 }
 
 void harm_not_run(const char *what, const char *why)
@@ -208,6 +226,18 @@ char *harm_read(const char *path, size_t *size)
     if (size)
         *size = filled;
     return text;
+}
+
+unsigned harm_entries(const char *path)
+{
+    unsigned entries = 0;
+    DIR *folder = opendir(path);
+    if (!folder)
+        harm_broken("%s: %s", path, strerror(errno));
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        entries += entry->d_name[0] != '.';
+    closedir(folder);
+    return entries;
 }
 
 size_t harm_lines_with(const char *text, const char *piece)

@@ -33,6 +33,9 @@ void harm_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 unsigned harm_wrongs(void);
 /* Once in a check, at its end. */
 void harm_figure(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Instead, for a check of several parts: one of them, and at the end all, with semicolons. */
+void harm_part(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void harm_figure_of_parts(void);
 void harm_not_run(const char *what, const char *why);
 /* Ends the program: nothing of the check can run here. */
 _Noreturn void harm_cannot_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -55,6 +58,8 @@ const char *harm_folder(void);
 const char *harm_path(const char *name);
 /* The whole file with a terminator, to be freed; NULL: there is none. */
 char *harm_read(const char *path, size_t *size);
+/* How many files or folders there are in this one, hidden ones aside. */
+unsigned harm_entries(const char *path);
 /* How many lines have this in them. */
 size_t harm_lines_with(const char *text, const char *piece);
 

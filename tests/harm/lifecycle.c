@@ -15,7 +15,6 @@
 #include <heartline/monitor.h>
 #include <heartline/scope.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -33,19 +32,6 @@
 
 #define STANDSTILL_MS 60000 /* for so long nothing at all: it hangs */
 
-static char figure[1024];
-
-__attribute__((format(printf, 1, 2))) static void add_to_figure(const char *format, ...)
-{
-    size_t length = strlen(figure);
-    va_list arguments;
-    if (length > 0)
-        length += (size_t)snprintf(figure + length, sizeof figure - length, "; ");
-    va_start(arguments, format);
-    vsnprintf(figure + length, sizeof figure - length, format, arguments);
-    va_end(arguments);
-}
-
 static int by_value(const void *a, const void *b)
 {
     double left = *(const double *)a, right = *(const double *)b;
@@ -58,24 +44,12 @@ static double median(double *values, size_t count)
     return values[count / 2];
 }
 
-static unsigned count_entries(const char *path)
-{
-    unsigned count = 0;
-    DIR *folder = opendir(path);
-    if (!folder)
-        harm_broken("%s: %s", path, strerror(errno));
-    for (struct dirent *entry; (entry = readdir(folder));)
-        count += entry->d_name[0] != '.';
-    closedir(folder);
-    return count;
-}
-
 /* The kernel lists a thread a moment longer than it can be joined. */
 static bool await_entries(const char *path, unsigned count)
 {
-    for (int i = 0; i < 5000 && count_entries(path) != count; i++)
+    for (int i = 0; i < 5000 && harm_entries(path) != count; i++)
         harm_sleep_ms(1);
-    return count_entries(path) == count;
+    return harm_entries(path) == count;
 }
 
 /* ---- race -------------------------------------------------------------------------- */
@@ -160,8 +134,8 @@ static void settle(void)
 static void run_race(void)
 {
     pthread_t threads[RACERS];
-    unsigned tasks = count_entries("/proc/self/task");
-    unsigned descriptors = count_entries("/proc/self/fd");
+    unsigned tasks = harm_entries("/proc/self/task");
+    unsigned descriptors = harm_entries("/proc/self/fd");
     for (int i = 0; i < RACERS; i++)
         if (pthread_create(&threads[i], NULL, race_on, NULL) != 0)
             harm_broken("no thread");
@@ -211,11 +185,11 @@ static void race_part(void)
     watch_race(racer);
     if (race->wrong == 0 && race->calls != 2 * RACERS * race->rounds)
         harm_wrong("only %llu calls", (unsigned long long)race->calls);
-    add_to_figure("%d threads x %llu start/stop: %llu monitors, %llu busy, %llu late, %llu stops "
-                  "from the sink refused",
-                  RACERS, (unsigned long long)race->rounds, (unsigned long long)race->starts,
-                  (unsigned long long)race->busy, (unsigned long long)race->late,
-                  (unsigned long long)race->from_sink);
+    harm_part("%d threads x %llu start/stop: %llu monitors, %llu busy, %llu late, %llu stops "
+              "from the sink refused",
+              RACERS, (unsigned long long)race->rounds, (unsigned long long)race->starts,
+              (unsigned long long)race->busy, (unsigned long long)race->late,
+              (unsigned long long)race->from_sink);
 }
 
 /* ---- stops ---------------------------------------------------------------------------- */
@@ -289,8 +263,8 @@ static void stops_part(void)
     double stop = median(stops, count), sleep = median(sleeps, count);
     if (stop > sleep + STOP_MS)
         harm_wrong("stop took %.0f ms where a sleep of %d ms took %.0f", stop, STOP_MS, sleep);
-    add_to_figure("stop beside a sink that hangs %.1f ms (a sleep of %d ms: %.1f)", stop, STOP_MS,
-                  sleep);
+    harm_part("stop beside a sink that hangs %.1f ms (a sleep of %d ms: %.1f)", stop, STOP_MS,
+              sleep);
 }
 
 /* ---- exits ------------------------------------------------------------------------------ */
@@ -435,9 +409,8 @@ static void exits_part(void)
         }
     }
     judge_log(log, count);
-    add_to_figure(
-        "%zu exits in %zu ways: at most %.1f ms longer (%s; a handshake of threads: %.1f)",
-        WAYS * count, WAYS, worst, worst_name, slowest_hand);
+    harm_part("%zu exits in %zu ways: at most %.1f ms longer (%s; a handshake of threads: %.1f)",
+              WAYS * count, WAYS, worst, worst_name, slowest_hand);
 }
 
 /* ---- unload ------------------------------------------------------------------------------ */
@@ -458,41 +431,36 @@ static void unload_part(void)
     if (status != 0)
         harm_wrong("unload ended with %d", status);
     char *text = harm_read(log, NULL);
-    add_to_figure("%s dlcloses: %zu monitors, %zu heartbeats, ended with %d", times,
-                  text ? harm_lines_with(text, "] start ") : 0,
-                  text ? harm_lines_with(text, "] beat ") : 0, status);
+    harm_part("%s dlcloses: %zu monitors, %zu heartbeats, ended with %d", times,
+              text ? harm_lines_with(text, "] start ") : 0,
+              text ? harm_lines_with(text, "] beat ") : 0, status);
     free(text);
 }
 
 /* ---- all ----------------------------------------------------------------------------------- */
 
-static void show(void)
-{
-    harm_figure("%s", figure);
-}
-
 static void race_alone(void)
 {
     race_part();
-    show();
+    harm_figure_of_parts();
 }
 
 static void stops_alone(void)
 {
     stops_part();
-    show();
+    harm_figure_of_parts();
 }
 
 static void exits_alone(void)
 {
     exits_part();
-    show();
+    harm_figure_of_parts();
 }
 
 static void unload_alone(void)
 {
     unload_part();
-    show();
+    harm_figure_of_parts();
 }
 
 static void all(void)
@@ -501,7 +469,7 @@ static void all(void)
     stops_part();
     exits_part();
     unload_part();
-    show();
+    harm_figure_of_parts();
 }
 
 int main(int argc, char **argv)

@@ -88,6 +88,27 @@ void lines_free(struct lines *lines)
     free(lines->line);
 }
 
+void lines_each(const char *path,
+                void (*take)(void *context, const json_t *line, const char *record), void *context)
+{
+    char *line = NULL;
+    size_t room = 0;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        harm_broken("%s: %s", path, strerror(errno));
+    while (getline(&line, &room, file) > 0) {
+        json_t *json = json_loads(line, 0, NULL);
+        const char *record = line_text(json, "record");
+        if (record)
+            take(context, json, record);
+        else
+            harm_wrong("not a line of JSON: %.100s", line);
+        json_decref(json);
+    }
+    free(line);
+    fclose(file);
+}
+
 bool line_is(const json_t *line, const char *word)
 {
     return strcmp(line_text(line, "record"), word) == 0;

@@ -28,6 +28,10 @@ void lines_take(struct lines *lines);
 void lines_end(struct lines *lines);
 void lines_free(struct lines *lines);
 
+/* One after the other, and none is kept: for logs that are long, or of several processes. */
+void lines_each(const char *path,
+                void (*take)(void *context, const json_t *line, const char *record), void *context);
+
 bool line_is(const json_t *line, const char *word);
 /* The text at the key; NULL: there is none. */
 const char *line_text(const json_t *line, const char *key);

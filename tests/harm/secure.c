@@ -35,19 +35,6 @@
 
 extern char **environ;
 
-static char figure[1024];
-
-__attribute__((format(printf, 1, 2))) static void add_to_figure(const char *format, ...)
-{
-    size_t length = strlen(figure);
-    va_list arguments;
-    if (length > 0)
-        length += (size_t)snprintf(figure + length, sizeof figure - length, "; ");
-    va_start(arguments, format);
-    vsnprintf(figure + length, sizeof figure - length, format, arguments);
-    va_end(arguments);
-}
-
 /* ---- rights that come with a file ------------------------------------------------- */
 
 static const char *rights_folder; /* everybody may read it and get rights in it */
@@ -225,8 +212,8 @@ static void rights_part(void)
         harm_broken("%s: %s", open_folder, strerror(errno));
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         tried += try_kind(&kinds[i]) && kinds[i].has_rights;
-    add_to_figure("%u of 3 kinds of rights that come with a file, environment ignored by %u", tried,
-                  ignored);
+    harm_part("%u of 3 kinds of rights that come with a file, environment ignored by %u", tried,
+              ignored);
 }
 
 /* ---- setuid() with the monitor on --------------------------------------------------- */
@@ -361,8 +348,8 @@ static void setuid_part(void)
         harm_wrong("a thread kept its rights");
     else if (status != WELL)
         harm_wrong("the program that drops its rights ended with %d", status);
-    add_to_figure("setuid() beside the monitor took at most %.1f ms, %zu heartbeats", longest,
-                  count_beats(log));
+    harm_part("setuid() beside the monitor took at most %.1f ms, %zu heartbeats", longest,
+              count_beats(log));
 }
 
 /* ---- exec ----------------------------------------------------------------------------- */
@@ -460,9 +447,9 @@ static void exec_part(void)
     }
     if (stop_at_last(monitor_stop) != 0)
         harm_wrong("it cannot be stopped");
-    add_to_figure("%llu programs each by vfork, posix_spawn and fork: %u had a descriptor, %u a "
-                  "variable of ours, %zu heartbeats",
-                  (unsigned long long)times, with_descriptors, with_variables, count_beats(log));
+    harm_part("%llu programs each by vfork, posix_spawn and fork: %u had a descriptor, %u a "
+              "variable of ours, %zu heartbeats",
+              (unsigned long long)times, with_descriptors, with_variables, count_beats(log));
 }
 
 /* ---- all ------------------------------------------------------------------------------- */
@@ -472,7 +459,7 @@ static void all(void)
     rights_part();
     setuid_part();
     exec_part();
-    harm_figure("%s", figure);
+    harm_figure_of_parts();
 }
 
 int main(int argc, char **argv)

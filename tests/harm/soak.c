@@ -6,14 +6,13 @@
  */
 #define _GNU_SOURCE
 #include "harm.h"
+#include "lines.h"
 
 #include <heartline/monitor.h>
 #include <heartline/scope.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -107,30 +106,21 @@ struct sample {
     unsigned descriptors, threads;
 };
 
-static unsigned entries_of(int pid, const char *name)
+static const char *path_of(int pid, const char *name)
 {
-    char path[64];
-    unsigned count = 0;
+    static char path[64];
     snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-    DIR *folder = opendir(path);
-    if (!folder)
-        harm_broken("%s: %s", path, strerror(errno));
-    for (struct dirent *entry; (entry = readdir(folder));)
-        count += entry->d_name[0] != '.';
-    closedir(folder);
-    return count;
+    return path;
 }
 
 static struct sample take_sample(int pid)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", pid);
-    char *text = harm_read(path, NULL);
+    char *text = harm_read(path_of(pid, "smaps_rollup"), NULL);
     const char *line = text ? strstr(text, "\nAnonymous:") : NULL;
     if (!line)
-        harm_broken("%s has no Anonymous", path);
-    struct sample sample = {strtoul(line + strlen("\nAnonymous:"), NULL, 10), entries_of(pid, "fd"),
-                            entries_of(pid, "task")};
+        harm_broken("smaps_rollup of %d has no Anonymous", pid);
+    struct sample sample = {strtoul(line + strlen("\nAnonymous:"), NULL, 10),
+                            harm_entries(path_of(pid, "fd")), harm_entries(path_of(pid, "task"))};
     free(text);
     return sample;
 }
@@ -199,29 +189,21 @@ static void take_beat(struct told *told, const json_t *line)
     told->last_ms = at;
 }
 
+static void take_line(void *context, const json_t *line, const char *record)
+{
+    struct told *told = context;
+    if (strcmp(record, "beat") == 0)
+        take_beat(told, line);
+    else if (strcmp(record, "STALL") == 0)
+        told->stalls += !json_object_get(line, "reminder");
+    else if (strcmp(record, "RECOVERED") == 0)
+        told->recovered++;
+}
+
 static struct told read_log(const char *path)
 {
     struct told told = {0};
-    char *line = NULL;
-    size_t room = 0;
-    FILE *file = fopen(path, "r");
-    if (!file)
-        harm_broken("%s: %s", path, strerror(errno));
-    while (getline(&line, &room, file) > 0) {
-        json_t *json = json_loads(line, 0, NULL);
-        const char *record = json_string_value(json_object_get(json, "record"));
-        if (!record)
-            harm_wrong("not a line of JSON: %.100s", line);
-        else if (strcmp(record, "beat") == 0)
-            take_beat(&told, json);
-        else if (strcmp(record, "STALL") == 0)
-            told.stalls += !json_object_get(json, "reminder");
-        else if (strcmp(record, "RECOVERED") == 0)
-            told.recovered++;
-        json_decref(json);
-    }
-    free(line);
-    fclose(file);
+    lines_each(path, take_line, &told);
     told.due = told.beats + told.missed;
     return told;
 }

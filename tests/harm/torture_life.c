@@ -17,7 +17,6 @@
 #include <heartline/scope.h>
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -509,25 +508,13 @@ static void live_with_socket(void)
 
 /* ---- what must be given back --------------------------------------------------------------------------- */
 
-static size_t entries_of(const char *path)
-{
-    DIR *folder = opendir(path);
-    size_t entries = 0;
-    if (!folder)
-        harm_broken("%s: %s", path, strerror(errno));
-    for (const struct dirent *entry; (entry = readdir(folder));)
-        entries += entry->d_name[0] != '.';
-    closedir(folder);
-    return entries;
-}
-
 /* Detached threads of the library end by themselves. */
 static void await_threads(size_t before)
 {
-    size_t now = entries_of("/proc/self/task");
+    size_t now = harm_entries("/proc/self/task");
     for (int look = 0; look < LOOKS && now > before; look++) {
         harm_sleep_ms(1);
-        now = entries_of("/proc/self/task");
+        now = harm_entries("/proc/self/task");
     }
     if (now > before)
         wrong("%zu threads instead of %zu: not given back", now, before);
@@ -537,7 +524,7 @@ static void check_leaks(size_t threads_before, size_t files_before)
 {
     bool is_left_behind = fails(CALL_pthread_tryjoin_np) && torture_plan()->is_lasting;
     await_threads(threads_before);
-    size_t files = entries_of("/proc/self/fd");
+    size_t files = harm_entries("/proc/self/fd");
     /* What cannot be asked whether it is ours is not closed: it may be the application's. */
     size_t unsure = fails(CALL_fstat) ? torture_tally()->failures : 0;
     if (is_left_behind)
@@ -552,8 +539,8 @@ static void check_leaks(size_t threads_before, size_t files_before)
 
 int torture_live(void)
 {
-    size_t threads_before = entries_of("/proc/self/task");
-    size_t files_before = entries_of("/proc/self/fd");
+    size_t threads_before = harm_entries("/proc/self/task");
+    size_t files_before = harm_entries("/proc/self/fd");
     live_with_file();
     live_with_pipe();
     live_with_socket();
