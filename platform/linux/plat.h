@@ -22,6 +22,7 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <sys/types.h>
+#include <time.h>
 
 /* A descriptor and the file it must lead to; number -1 = none. Written by one
  * thread; hl_plat_wake reads it in any thread and a forked child at any moment,
@@ -93,6 +94,19 @@ void hl_plat_close_marked(struct hl_plat *plat);
 ssize_t hl_plat_read_file(struct hl_plat *plat, int directory, const char *path, char *text,
                           size_t capacity);
 ssize_t hl_plat_read_own(struct hl_plat *plat, const char *name, char *text, size_t capacity);
+
+/* ---- clocks -------------------------------------------------------------- */
+
+/* In nanoseconds. false: errno says why. */
+static inline bool hl_plat_read_clock(clockid_t clock, uint64_t *ns)
+{
+    struct timespec now;
+
+    if (clock_gettime(clock, &now) != 0)
+        return false;
+    *ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return true;
+}
 
 /* ---- plat.c ------------------------------------------------------------- */
 

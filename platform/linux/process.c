@@ -97,13 +97,10 @@ static void add_status(struct hl_plat *plat, struct hl_plat_process *process)
 
 static void add_cpu(struct hl_plat *plat, struct hl_plat_process *process)
 {
-    struct timespec used;
-
-    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) != 0) {
+    if (!hl_plat_read_clock(CLOCK_PROCESS_CPUTIME_ID, &process->cpu_ns)) {
         hl_plat_miss(plat, HL_PLAT_CPU, errno);
         return;
     }
-    process->cpu_ns = (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
     process->known |= HL_KNOWN(HL_PLAT_CPU);
 }
 
@@ -157,15 +154,14 @@ static bool find_start(struct hl_plat *plat)
 
 static void add_age(struct hl_plat *plat, struct hl_plat_process *process)
 {
-    struct timespec now;
+    uint64_t now_ns;
 
     if (plat->start_ns == 0 && !find_start(plat))
         return;
-    if (clock_gettime(CLOCK_BOOTTIME, &now) != 0) {
+    if (!hl_plat_read_clock(CLOCK_BOOTTIME, &now_ns)) {
         hl_plat_miss(plat, HL_PLAT_START, errno);
         return;
     }
-    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     if (now_ns < plat->start_ns) {
         hl_plat_miss_because(plat, HL_PLAT_START, "the process seems to start in the future");
         return;

@@ -83,12 +83,11 @@ static bool copy_name(const char *stat, size_t size, char name[HL_PLAT_NAME_BYTE
 /* At least so old: the kernel rounds the start down to a tick. 0 = cannot be told. */
 static uint64_t age_of(uint64_t start_ticks)
 {
-    struct timespec now;
+    uint64_t now_ns;
     uint64_t latest = start_ticks < UINT64_MAX ? hl_plat_ticks_to_ns(start_ticks + 1) : UINT64_MAX;
 
-    if (clock_gettime(CLOCK_BOOTTIME, &now) != 0)
+    if (!hl_plat_read_clock(CLOCK_BOOTTIME, &now_ns))
         return 0;
-    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     return now_ns > latest ? now_ns - latest : 0; /* a restored container may start in the future */
 }
 

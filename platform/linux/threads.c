@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* In a container that sees another one's /proc, the numbers in it are not those
@@ -64,14 +63,9 @@ static clockid_t cpu_clock(uint64_t tid)
 /* 0 or an errno; EINVAL = there is no such thread in this process. */
 static int read_cpu(uint64_t tid, uint64_t *cpu_ns)
 {
-    struct timespec used;
-
     if (tid == 0 || tid > INT32_MAX / 8)
         return EINVAL;
-    if (clock_gettime(cpu_clock(tid), &used) != 0)
-        return errno;
-    *cpu_ns = (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
-    return 0;
+    return hl_plat_read_clock(cpu_clock(tid), cpu_ns) ? 0 : errno;
 }
 
 struct listing {

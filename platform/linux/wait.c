@@ -177,24 +177,15 @@ static void sleep_active(struct hl_plat *plat, uint64_t timeout_ns, struct slept
 
 /* ---- what happened meanwhile ------------------------------------------------ */
 
-static bool read_clock(clockid_t clock, uint64_t *ns)
-{
-    struct timespec now;
-
-    if (clock_gettime(clock, &now) != 0)
-        return false;
-    *ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-    return true;
-}
-
 static struct hl_plat_lead boot_lead(void)
 {
     struct hl_plat_lead best = {0, UINT64_MAX};
 
     for (int tries = 0; tries < 5 && best.width_ns > 1000000; tries++) {
         uint64_t before, boot, after;
-        bool is_read = read_clock(CLOCK_MONOTONIC, &before) && read_clock(CLOCK_BOOTTIME, &boot) &&
-                       read_clock(CLOCK_MONOTONIC, &after);
+        bool is_read = hl_plat_read_clock(CLOCK_MONOTONIC, &before) &&
+                       hl_plat_read_clock(CLOCK_BOOTTIME, &boot) &&
+                       hl_plat_read_clock(CLOCK_MONOTONIC, &after);
         if (is_read && after - before < best.width_ns && boot >= before)
             best = (struct hl_plat_lead){boot - before, after - before};
     }
