@@ -407,12 +407,8 @@ void hl_say_stop(struct hl_session *session, uint64_t now)
 /* A STALL may be missing then. */
 static void say_what_memory_hides(struct hl_session *session)
 {
-    struct hl_line_head head = head_of(session);
-    if (!session->stalls.lacks_memory || session->said_memory)
-        return;
-    hl_report_unavailable(&session->line, &head,
-                          &(struct hl_unavailable_event){"stalled", "out of memory"});
-    session->said_memory = write_line(session, MONITOR_INFO);
+    if (session->stalls.lacks_memory && !session->said_memory)
+        session->said_memory = write_shown_key(session, "stalled", "out of memory", false);
 }
 
 void hl_say_what_is_unavailable(struct hl_session *session)

@@ -439,9 +439,9 @@ static COLD monitor_scope_token push_nothing(void)
     return (monitor_scope_token){0};
 }
 
-/* On a record with room at `depth`, whose frame is given, a label that fits; `total` of a counter, or
- * NULL. The clock is read last of all that takes time, so that little has to be
- * kept over the call. */
+/* On a record with room at `depth`, whose frame is given, a label that fits; `total` of
+ * a counter, or NULL. The clock is read last of all that takes time, so that little has
+ * to be kept over the call. */
 static ALWAYS_INLINE monitor_scope_token push_usual(struct hl_record *record, uint32_t depth,
                                                     struct hl_frame *frame, const char *label,
                                                     size_t length, uint64_t kind,
