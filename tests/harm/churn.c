@@ -506,11 +506,10 @@ static uint64_t anonymous_bytes(void)
     return bytes;
 }
 
-/* The most of each, in the first half after a tenth, and in the second half. */
 static struct {
     uint64_t births, ns;
-    uint64_t early_bytes, late_bytes;
-    uint32_t early_records, late_records;
+    uint64_t early_bytes,
+        late_bytes; /* the most in the first half after a tenth, and in the second */
 } churned;
 
 static void note_memory(double part)
@@ -519,7 +518,6 @@ static void note_memory(double part)
     uint64_t now = part < 0.1 ? 0 : anonymous_bytes();
     if (now > *bytes)
         *bytes = now;
-    *(part < 0.55 ? &churned.early_records : &churned.late_records) = hl_registry_count();
 }
 
 static double done(uint64_t is, uint64_t wanted)
@@ -588,6 +586,7 @@ static void judge(unsigned threads)
 {
     struct hl_losses losses;
     hl_registry_losses(&losses);
+    /* One for each that was alive at once: how many those were is up to the scheduler, even late. */
     uint32_t most = crowd_most + SPAWNERS * BATCH + VANISHING;
     if (hl_registry_count() > most)
         harm_wrong("%u records for at most %u threads", hl_registry_count(), most);
@@ -598,8 +597,6 @@ static void judge(unsigned threads)
     if (churned.late_bytes > churned.early_bytes + GROWTH_BYTES)
         harm_wrong("memory grew from %llu to %llu bytes", (unsigned long long)churned.early_bytes,
                    (unsigned long long)churned.late_bytes);
-    if (churned.late_records > churned.early_records)
-        harm_wrong("records grew from %u to %u", churned.early_records, churned.late_records);
     if (seen.longest_sample_ns > SAMPLE_MS * 1000000u)
         harm_wrong("a sample took %.1f ms of CPU", (double)seen.longest_sample_ns / 1e6);
     if (seen.full == 0 && threads > 1000)
