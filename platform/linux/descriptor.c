@@ -91,23 +91,12 @@ void hl_plat_close_marked(struct hl_plat *plat)
     }
 }
 
-static void remember(struct hl_plat *plat, const struct hl_plat_kept *kept)
-{
-    struct hl_plat_kept *past = &plat->past[plat->past_next++ % HL_PLAT_PAST];
-
-    atomic_store(&past->number, -1);
-    atomic_store(&past->device, atomic_load(&kept->device));
-    atomic_store(&past->inode, atomic_load(&kept->inode));
-    atomic_store(&past->number, atomic_load(&kept->number));
-}
-
-int hl_plat_pass(struct hl_plat *plat, int descriptor)
+static int pass(struct hl_plat *plat, int descriptor)
 {
     if (descriptor < 0)
         return descriptor;
     if (!hl_plat_keep(&plat->passing, descriptor))
         return -EBADF;
-    remember(plat, &plat->passing);
     note_number(plat, descriptor);
     return descriptor;
 }
@@ -116,7 +105,12 @@ int hl_plat_open_passing(struct hl_plat *plat, int directory, const char *path)
 {
     int descriptor = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | MARKS);
 
-    return hl_plat_pass(plat, descriptor < 0 ? -errno : descriptor);
+    return pass(plat, descriptor < 0 ? -errno : descriptor);
+}
+
+int hl_plat_open_own_passing(struct hl_plat *plat, const char *name)
+{
+    return pass(plat, hl_plat_open_own(name, O_RDONLY | MARKS));
 }
 
 void hl_plat_close_passing(struct hl_plat *plat)
@@ -142,6 +136,5 @@ ssize_t hl_plat_read_file(struct hl_plat *plat, int directory, const char *path,
 
 ssize_t hl_plat_read_own(struct hl_plat *plat, const char *name, char *text, size_t capacity)
 {
-    return read_passing(plat, hl_plat_pass(plat, hl_plat_open_own(name, O_RDONLY | MARKS)), text,
-                        capacity);
+    return read_passing(plat, hl_plat_open_own_passing(plat, name), text, capacity);
 }

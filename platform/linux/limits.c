@@ -65,7 +65,7 @@ typedef void line_reader(struct hl_plat *plat, const char *line, size_t size);
 /* Gives `reader` each line of a file of this thread, a line longer than the buffer not. */
 static void read_lines(struct hl_plat *plat, const char *name, line_reader *reader)
 {
-    int descriptor = hl_plat_pass(plat, hl_plat_open_own(name, O_RDONLY));
+    int descriptor = hl_plat_open_own_passing(plat, name);
     size_t used = 0;
     bool is_cut = false;
     ssize_t size;

@@ -26,8 +26,6 @@ struct hl_plat *hl_plat_open(void)
         atomic_init(&plat->tasks.number, -1);
         atomic_init(&plat->status.number, -1);
         atomic_init(&plat->passing.number, -1);
-        for (int i = 0; i < HL_PLAT_PAST; i++)
-            atomic_init(&plat->past[i].number, -1);
         for (int key = 0; key < HL_PLAT_KEYS; key++)
             plat->why[key] = "not asked for yet";
         hl_plat_open_wake(plat);
@@ -65,8 +63,6 @@ void hl_plat_abandon_in_child(struct hl_plat *plat)
 {
     int saved = errno;
 
-    for (int i = 0; plat && i < HL_PLAT_PAST; i++)
-        hl_plat_let_go(&plat->past[i]);
     if (plat)
         hl_plat_close_marked(plat);
     hl_plat_learn_in_child();

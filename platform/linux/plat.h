@@ -9,10 +9,10 @@
  *
  * A child inherits what was open at a fork, also the file that was just being
  * read, and closes it in hl_plat_abandon_in_child. The kernel copies the
- * descriptors first and the memory later (by 100 us and more), so what the child
- * finds written down is newer than what it inherited: hence `past`. On a busy machine
- * that is not long enough, and a file may be open whose number is not written down yet:
- * so what is open for one reading is marked as well, with flags that reading ignores.
+ * descriptors first and the memory later (by 100 us, on a busy machine by much more),
+ * so what the child finds written down is newer than what it inherited, and a file may
+ * be open whose number is not written down yet. So what is open for one reading is
+ * marked, with flags that reading ignores.
  */
 #ifndef HL_PLAT_LINUX_PLAT_H
 #define HL_PLAT_LINUX_PLAT_H
@@ -34,16 +34,13 @@ struct hl_plat_kept {
 
 #define HL_PLAT_BUFFER_BYTES 65536
 #define HL_PLAT_LOWEST_DESCRIPTOR 10
-#define HL_PLAT_PAST 64
 
 struct hl_plat {
     struct hl_plat_kept hear, call; /* the wake pipe, normally one descriptor for both (wait.c) */
     struct hl_plat_kept tasks;      /* /proc/self/task */
     struct hl_plat_kept status;     /* /proc/thread-self/status of the thread status_tid */
     struct hl_plat_kept passing;    /* what is open for one reading */
-    struct hl_plat_kept past[HL_PLAT_PAST]; /* the latest that were passing, in a ring */
-    unsigned past_next;
-    atomic_int highest_passing; /* the largest number that any of them had */
+    atomic_int highest_passing;     /* the largest number that any of these had */
     atomic_bool woken;
     struct hl_plat_own_use { /* of the thread that waits, since its start */
         uint64_t on_core_ns, run_delay_ns;
@@ -85,7 +82,7 @@ int hl_plat_open_own(const char *name, int flags);
 /* For one reading: at most one at a time, closed with hl_plat_close_passing.
  * The number, or a negative errno. */
 int hl_plat_open_passing(struct hl_plat *plat, int directory, const char *path);
-int hl_plat_pass(struct hl_plat *plat, int descriptor);
+int hl_plat_open_own_passing(struct hl_plat *plat, const char *name);
 void hl_plat_close_passing(struct hl_plat *plat);
 /* In a forked child: what was passing, by marks in its flags. */
 void hl_plat_close_marked(struct hl_plat *plat);
