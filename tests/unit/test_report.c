@@ -816,6 +816,11 @@ static void expect_count(json_t *value, const char *shown)
     char number[32];
     if (both_unknown(value, shown))
         return;
+    if (json_is_real(value)) { /* beyond 63 bits */
+        cr_assert_eq(json_real_value(value), strtod(shown, NULL), "%s", shown);
+        cr_assert_geq(json_real_value(value), 0x1p63);
+        return;
+    }
     cr_assert(json_is_integer(value));
     snprintf(number, sizeof number, "%" PRId64, (int64_t)json_integer_value(value));
     cr_assert_str_eq(shown, number);
@@ -1324,9 +1329,6 @@ static struct hl_progress_view hostile_progress(void)
                                  .rate_milli = number(),
                                  .eta_ns = number(),
                                  .idle_ns = dice(2) ? HL_UNKNOWN : number()};
-    /* jansson takes no integer beyond 63 bits, and percent may have one. */
-    if (p.total < p.current >> 8)
-        p.total = 0;
     return p;
 }
 
@@ -1855,7 +1857,7 @@ Test(report, a_path_gives_way_to_what_is_found_out_about_the_stall)
     stall.evidence.wait[100] = stall.evidence.root_wait[100] = 0;
     hl_report_stall(&json, &head, &stall);
     expect_sound(&json);
-    json_t *object = json_loadb(json.bytes, json.length, JSON_DECODE_INT_AS_REAL, NULL);
+    json_t *object = json_loadb(json.bytes, json.length, 0, NULL);
     const struct hl_evidence_view *e = &stall.evidence;
     const struct {
         const char *key, *whole;
