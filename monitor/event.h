@@ -60,7 +60,10 @@ struct hl_beat_event {
     char label[HL_LABEL_BYTES];
     uint64_t for_ns;
     struct hl_progress_view progress;
-    uint64_t dropped, overflow, unbalanced, repaired, vanished, late_ns; /* each: 0 = left out */
+    /* Each: 0 = left out. */
+    uint64_t dropped, overflow, unbalanced, repaired, vanished, late_ns;
+    uint64_t gone;        /* threads that have ended since the last heartbeat */
+    uint64_t sampling_ns; /* that the figures took */
 };
 
 struct hl_phase_event {
@@ -209,12 +212,15 @@ struct hl_unavailable_event {
 /* Something that the user should know and that is none of the above. Empty
  * parts are left out, except an empty value: the variable was set to nothing. */
 struct hl_note_event {
-    const char *flag;     /* a bare word: "forked", "approximate" */
-    const char *key;      /* the figure that it is about */
-    const char *variable; /* the setting */
-    const char *value;    /* what it was set to */
-    const char *accepted; /* what would have been understood */
-    const char *used;     /* what is used instead */
+    const char *flag; /* a bare word: "forked", "approximate" */
+    const struct hl_thread_ref *thread;
+    uint64_t depth;        /* 0 = none: how many scopes it had open */
+    const char *innermost; /* the label of the innermost of them */
+    const char *key;       /* the figure that it is about */
+    const char *variable;  /* the setting */
+    const char *value;     /* what it was set to */
+    const char *accepted;  /* what would have been understood */
+    const char *used;      /* what is used instead */
     const char *reason;
     uint64_t child;        /* 0 = none: the forked child's pid */
     const char *last_flag; /* "unmonitored" */

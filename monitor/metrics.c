@@ -9,6 +9,7 @@
 #include <heartline/metrics.h>
 
 #include "encoding.h"
+#include "rates.h"
 
 #include "../platform/platform.h"
 
@@ -148,19 +149,21 @@ static int compare_thread_lists(struct hl_plat *plat, const struct reading *befo
     return 0;
 }
 
-static void compare_process(const struct reading *before, const struct reading *after,
-                            monitor_metrics *out)
+static void compare_process(struct hl_plat *plat, const struct reading *before,
+                            const struct reading *after, monitor_metrics *out)
 {
     const struct hl_plat_process *was = &before->cpu, *now_cpu = &after->cpu;
     const struct hl_plat_process *now = &after->process;
     uint64_t elapsed_ns = difference(before->at_ns, after->at_ns);
     out->window_ms = elapsed_ns / NS_PER_MS;
-    out->cpu_known = (was->known & now_cpu->known & HL_KNOWN(HL_PLAT_CPU)) != 0;
+    uint64_t used_ns = difference(was->cpu_ns, now_cpu->cpu_ns);
+    out->cpu_known = (was->known & now_cpu->known & HL_KNOWN(HL_PLAT_CPU)) != 0 &&
+                     hl_rate_is_possible(used_ns, elapsed_ns, hl_plat_most_cores(plat));
     out->rss_known = (now->known & HL_KNOWN(HL_PLAT_RSS)) != 0;
     out->vm_size_known = (now->known & HL_KNOWN(HL_PLAT_VM)) != 0;
     out->uptime_known = (now->known & HL_KNOWN(HL_PLAT_START)) != 0;
     if (out->cpu_known)
-        out->cpu_percent = percent(difference(was->cpu_ns, now_cpu->cpu_ns), elapsed_ns);
+        out->cpu_percent = percent(used_ns, elapsed_ns);
     if (out->rss_known)
         out->rss_bytes = now->rss_bytes;
     if (out->vm_size_known)
@@ -174,7 +177,7 @@ static void compare_process(const struct reading *before, const struct reading *
 static int compare(struct hl_plat *plat, const struct reading *before, const struct reading *after,
                    monitor_metrics *out)
 {
-    compare_process(before, after, out);
+    compare_process(plat, before, after, out);
     int error = compare_thread_lists(plat, before, after, out);
     if (!out->cpu_known && !out->rss_known && !out->vm_size_known && !out->uptime_known &&
         !after->has_threads)

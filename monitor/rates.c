@@ -2,6 +2,7 @@
 #include "rates.h"
 
 #define SECOND 1000000000ull
+#define TICKS_NS 50000000u
 
 uint64_t hl_rate_scale(uint64_t a, uint64_t b, uint64_t c)
 {
@@ -22,6 +23,12 @@ uint64_t hl_rate_difference(uint64_t then, uint64_t now)
     if (then == HL_UNKNOWN || now == HL_UNKNOWN)
         return HL_UNKNOWN;
     return now > then ? now - then : 0;
+}
+
+bool hl_rate_is_possible(uint64_t used_ns, uint64_t elapsed_ns, uint64_t cores)
+{
+    return used_ns == HL_UNKNOWN ||
+           used_ns <= hl_rate_scale(elapsed_ns + elapsed_ns / 8 + TICKS_NS, cores, 1);
 }
 
 static uint32_t newest(const struct hl_history *history)

@@ -10,6 +10,10 @@
 uint64_t hl_rate_cores_milli(uint64_t used_ns, uint64_t window_ns);
 /* now - then; 0 when it ran backwards; HL_UNKNOWN when either is. */
 uint64_t hl_rate_difference(uint64_t then, uint64_t now);
+/* Whether so much CPU time can have been used by so many cores in that time: more means that
+ * the system's counter leapt. Room is left for counters that move in ticks, and for clocks that
+ * run apart. HL_UNKNOWN: true. */
+bool hl_rate_is_possible(uint64_t used_ns, uint64_t elapsed_ns, uint64_t cores);
 /* a * b / c without overflow in between, capped below HL_UNKNOWN; c != 0. */
 uint64_t hl_rate_scale(uint64_t a, uint64_t b, uint64_t c);
 

@@ -15,6 +15,8 @@
  */
 #include "registry.h"
 
+#include "departures.h"
+
 #include "../platform/platform.h"
 
 #include <errno.h>
@@ -65,7 +67,7 @@ _Atomic int hl_own_key_state;
 #define EXIT_ROUNDS ROUNDS
 #endif
 
-static void give_back(struct hl_record *record);
+static void give_back(struct hl_record *record, bool by_itself);
 static void thread_exits(void *record);
 
 static bool key_is_ready(void)
@@ -132,7 +134,7 @@ static void thread_exits(void *value)
         return;
     atomic_store_explicit(&hl_self, HL_LEFT, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst); /* no handler pushes onto what is given back */
-    give_back(record);
+    give_back(record, true);
 }
 
 #else
@@ -169,7 +171,7 @@ static bool own(struct hl_record **self, struct hl_record *record)
 static void leave(struct hl_record *record)
 {
     pthread_setspecific(hl_own_key, HL_LEFT);
-    give_back(record);
+    give_back(record, true);
 }
 
 /* The library took the value out of the key before it called this: a handler that
@@ -181,7 +183,7 @@ static void thread_exits(void *value)
     keep_handlers_out(&before);
     struct hl_record *meanwhile = hl_own();
     if (hl_is_record(meanwhile))
-        give_back(meanwhile);
+        give_back(meanwhile, true);
     if (!hl_is_record(value))
         pthread_setspecific(hl_own_key, HL_LEFT);
     else if (!stays(value))
@@ -250,10 +252,12 @@ static struct hl_record *claim_new(void)
     return record;
 }
 
-static void give_back(struct hl_record *record)
+static void give_back(struct hl_record *record, bool by_itself)
 {
-    if (atomic_load_explicit(&record->depth, memory_order_relaxed) > 0)
+    if (atomic_load_explicit(&record->depth, memory_order_relaxed) > 0) {
         atomic_fetch_add_explicit(&vanished, 1, memory_order_relaxed);
+        hl_departures_leave(record, by_itself);
+    }
     hl_scope_clear(record, true);
     hl_release(&record->tid, 0);
     push_free(record);
@@ -351,7 +355,7 @@ uint64_t hl_registry_joined_ns(uint32_t index)
 void hl_registry_reclaim(struct hl_record *record)
 {
     if (hl_get(&record->tid) != 0)
-        give_back(record);
+        give_back(record, false);
 }
 
 void hl_registry_losses(struct hl_losses *losses)
@@ -384,6 +388,7 @@ void hl_registry_after_fork_child(void)
 void hl_registry_forget_parents_threads(void)
 {
     uint32_t epoch = atomic_load(&fork_epoch);
+    hl_departures_forget();
     for (uint32_t i = 0, count = hl_registry_count(); i < count; i++) {
         struct hl_record *record = hl_registry_record(i);
         /* In this order: a thread that joins now stores its epoch before its tid. */

@@ -127,6 +127,9 @@ static void put_losses(struct hl_line *line, const struct hl_beat_event *beat)
     count_unless_zero(line, "vanished", beat->vanished);
     if (beat->late_ns > 0)
         hl_line_duration(line, "late", beat->late_ns);
+    count_unless_zero(line, "gone", beat->gone);
+    if (beat->sampling_ns > 0)
+        hl_line_duration(line, "sampling", beat->sampling_ns);
 }
 
 void hl_report_beat(struct hl_line *line, const struct hl_line_head *head,
@@ -422,6 +425,11 @@ void hl_report_note(struct hl_line *line, const struct hl_line_head *head,
 {
     hl_line_begin(line, head, "note");
     flag_unless_empty(line, note->flag);
+    if (note->thread)
+        hl_line_thread(line, "thread", note->thread);
+    count_unless_zero(line, "depth", note->depth);
+    if (note->innermost)
+        hl_line_label(line, "innermost", note->innermost);
     text_unless_empty(line, "key", note->key);
     text_unless_empty(line, "variable", note->variable);
     /* A variable that is set to nothing: value="" says what is wrong. */

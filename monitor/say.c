@@ -3,6 +3,8 @@
  * it gets through. */
 #include "say.h"
 
+#include "departures.h"
+
 #include <string.h>
 
 #define MILLISECOND 1000000ull
@@ -126,16 +128,26 @@ static void say_missing(struct hl_session *session, enum hl_plat_key key)
     say_unavailable(session, key, hl_plat_why(session->plat, key));
 }
 
+static const char leapt[] = "the system's counter leapt";
+
 /* A thread that has just gone is no reason to say so: our own never has. */
+static void say_why_no_thread_cpu(struct hl_session *session)
+{
+    uint64_t cpu_ns;
+    if (!hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns))
+        say_missing(session, HL_PLAT_THREAD_CPU);
+    else if (!session->threads.known)
+        say_unavailable(session, HL_PLAT_THREAD_CPU,
+                        hl_plat_why(session->plat, HL_PLAT_THREAD_LIST));
+    else if (session->threads.leapt)
+        say_unavailable(session, HL_PLAT_THREAD_CPU, leapt);
+}
+
 static void say_what_threads_hide(struct hl_session *session, bool cpu_unknown, bool state_unknown)
 {
     struct hl_plat_thread_state state;
-    uint64_t cpu_ns;
-    if (cpu_unknown && !hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns))
-        say_missing(session, HL_PLAT_THREAD_CPU);
-    else if (cpu_unknown && !session->threads.known)
-        say_unavailable(session, HL_PLAT_THREAD_CPU,
-                        hl_plat_why(session->plat, HL_PLAT_THREAD_LIST));
+    if (cpu_unknown)
+        say_why_no_thread_cpu(session);
     if (state_unknown && !hl_plat_thread_state(session->plat, session->tid, &state))
         say_missing(session, HL_PLAT_THREAD_STATE);
 }
@@ -371,7 +383,9 @@ static void say_what_stop_hides(struct hl_session *session, const struct hl_plat
 {
     if (own_cpu_ns == HL_UNKNOWN)
         say_missing(session, HL_PLAT_THREAD_CPU);
-    if (!hl_is_known(process->known, HL_PLAT_CPU) || session->cpu_at_start_ns == HL_UNKNOWN)
+    if (session->cpu_has_leapt)
+        say_unavailable(session, HL_PLAT_CPU, leapt);
+    else if (!hl_is_known(process->known, HL_PLAT_CPU) || session->cpu_at_start_ns == HL_UNKNOWN)
         say_missing(session, HL_PLAT_CPU);
     if (!hl_is_known(process->known, HL_PLAT_PEAK_RSS))
         say_missing(session, HL_PLAT_PEAK_RSS);
@@ -386,7 +400,8 @@ void hl_say_stop(struct hl_session *session, uint64_t now)
     uint64_t cpu = hl_if_known(process.known, HL_PLAT_CPU, process.cpu_ns);
     struct hl_stop_event event = {
         .elapsed_ns = hl_clock_age(&session->clock, session->started_ns, now),
-        .cpu_ns = hl_rate_difference(session->cpu_at_start_ns, cpu),
+        .cpu_ns =
+            session->cpu_has_leapt ? HL_UNKNOWN : hl_rate_difference(session->cpu_at_start_ns, cpu),
         .peak_rss_bytes = highest_rss(session, &process),
         .beats = session->beats,
         .stalls = session->stalls.totals.count,
@@ -425,6 +440,8 @@ void hl_say_what_is_unavailable(struct hl_session *session)
                       true);
     if (session->window_cpu_ns == HL_UNKNOWN) /* nothing to count from */
         say_missing(session, HL_PLAT_CPU);
+    if (session->cpu_leapt)
+        say_unavailable(session, HL_PLAT_CPU, leapt);
     if (!session->threads.known)
         say_missing(session, HL_PLAT_THREAD_LIST);
     say_what_memory_hides(session);
@@ -440,17 +457,25 @@ static void fill_losses(const struct hl_session *session, const struct hl_losses
     event->repaired = losses->repaired - session->losses.repaired;
     event->vanished = losses->vanished - session->losses.vanished;
     event->late_ns = session->late_ns;
+    event->gone = session->threads.gone;
+    event->sampling_ns = session->sampling_ns >= HL_WORTH_SAYING_NS ? session->sampling_ns : 0;
+}
+
+/* What all threads used in the window. */
+static uint64_t cpu_in_window(const struct hl_session *session)
+{
+    const struct hl_plat_process *process = &session->process;
+    uint64_t cpu = hl_if_known(process->known, HL_PLAT_CPU, process->cpu_ns);
+    return session->cpu_leapt ? HL_UNKNOWN : hl_rate_difference(session->window_cpu_ns, cpu);
 }
 
 static void fill_process(struct hl_session *session, uint64_t now, struct hl_beat_event *event)
 {
     const struct hl_plat_process *process = &session->process;
     uint32_t known = process->known;
-    uint64_t cpu = hl_if_known(known, HL_PLAT_CPU, process->cpu_ns);
     event->elapsed_ns = hl_clock_age(&session->clock, session->started_ns, now);
     event->window_ns = now - session->window_began_ns;
-    event->cpu_milli =
-        hl_rate_cores_milli(hl_rate_difference(session->window_cpu_ns, cpu), event->window_ns);
+    event->cpu_milli = hl_rate_cores_milli(cpu_in_window(session), event->window_ns);
     event->cores_milli = cores_milli(session);
     event->rss_bytes = hl_if_known(known, HL_PLAT_RSS, process->rss_bytes);
     event->rss_limit_bytes = session->limits.memory_bytes;
@@ -499,10 +524,11 @@ static uint64_t thread_cores(const struct hl_session *session, uint64_t tid, uin
                              uint64_t window_ns)
 {
     const struct hl_thread_use *use = hl_threads_find(&session->threads, tid);
-    if (!use)
-        return HL_UNKNOWN;
-    return hl_rate_cores_milli(is_younger(age_ns, window_ns) ? use->all_ns : use->used_ns,
-                               window_ns);
+    uint64_t used_ns = HL_UNKNOWN;
+    if (use)
+        used_ns = is_younger(age_ns, window_ns) ? use->all_ns : use->used_ns;
+    bool is_possible = hl_rate_is_possible(used_ns, session->threads.elapsed_ns, 1);
+    return hl_rate_cores_milli(is_possible ? used_ns : HL_UNKNOWN, window_ns);
 }
 
 static void glance(const struct hl_session *session, struct hl_thread_ref *thread, char *state,
@@ -573,6 +599,17 @@ void hl_say_forked(struct hl_session *session)
     session->forked_child_noted = say_note(
         session,
         &(struct hl_note_event){.flag = "forked", .child = child, .last_flag = "unmonitored"});
+}
+
+void hl_say_departures(struct hl_session *session)
+{
+    struct hl_departure departure;
+    for (int i = 0; i < HL_DEPARTURES && hl_departures_take(&departure); i++)
+        if (session->departures_said++ < HL_DEPARTURES)
+            say_note(session, &(struct hl_note_event){.flag = "ended_in_scope",
+                                                      .thread = &departure.thread,
+                                                      .depth = departure.depth,
+                                                      .innermost = departure.innermost});
 }
 
 /* ---- pauses --------------------------------------------------------------------- */

@@ -42,6 +42,8 @@ void hl_say_phases(struct hl_session *session, uint64_t window_ns, uint64_t now)
 void hl_say_busy(struct hl_session *session, uint64_t window_ns);
 void hl_say_dropped(struct hl_session *session, uint64_t dropped);
 
+/* Threads that ended in a scope: at most HL_DEPARTURES between two heartbeats. */
+void hl_say_departures(struct hl_session *session);
 /* Once; and pauses that are long enough. */
 void hl_say_forked(struct hl_session *session);
 void hl_say_paused(struct hl_session *session, uint64_t gap_ns, const char *reason);

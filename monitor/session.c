@@ -2,6 +2,7 @@
  * what is judged and what is printed belong to the same moment. */
 #include "session.h"
 
+#include "departures.h"
 #include "say.h"
 #include "wake.h"
 
@@ -58,6 +59,14 @@ static const uint32_t every_figure = HL_KNOWN(HL_PLAT_CPU) | HL_KNOWN(HL_PLAT_RS
                                      HL_KNOWN(HL_PLAT_PEAK_RSS) | HL_KNOWN(HL_PLAT_VM) |
                                      HL_KNOWN(HL_PLAT_THREADS) | HL_KNOWN(HL_PLAT_IO);
 
+/* What ended before the start is counted nowhere either. */
+static void forget_departures(void)
+{
+    struct hl_departure departure;
+    for (int i = 0; i < HL_DEPARTURES && hl_departures_take(&departure); i++)
+        continue;
+}
+
 static void take_baseline(struct hl_session *session)
 {
     hl_plat_process(session->plat, every_figure, &session->process);
@@ -65,6 +74,7 @@ static void take_baseline(struct hl_session *session)
     hl_threads_sample(&session->threads, session->plat, hl_plat_now_ns());
     hl_threads_keep(&session->threads);
     hl_registry_losses(&session->losses);
+    forget_departures();
     uint64_t now = hl_plat_now_ns();
     uint64_t interval = session->config.options.interval_ms * MILLISECOND;
     session->started_ns = session->limits_read_ns = session->window_began_ns = now;
@@ -193,11 +203,23 @@ void hl_session_abandon(struct hl_session *session)
 
 /* ---- collect ---------------------------------------------------------------------------- */
 
+/* A counter that leapt is believed from there on; what it says of the window and of the
+ * whole run is not. */
+static void judge_cpu(struct hl_session *session)
+{
+    uint64_t cpu = hl_if_known(session->process.known, HL_PLAT_CPU, session->process.cpu_ns);
+    session->cpu_leapt = !hl_rate_is_possible(hl_rate_difference(session->window_cpu_ns, cpu),
+                                              hl_plat_now_ns() - session->window_began_ns,
+                                              hl_plat_most_cores(session->plat));
+    session->cpu_has_leapt |= session->cpu_leapt;
+}
+
 /* The list counts only when it is whole and shows ourselves: a foreign /proc
  * numbers threads differently. */
 static void collect(struct hl_session *session, uint64_t now)
 {
     hl_plat_process(session->plat, every_figure, &session->process);
+    judge_cpu(session);
     hl_threads_sample(&session->threads, session->plat, now);
     session->list_is_proof = hl_threads_are_complete(&session->threads) &&
                              hl_threads_find(&session->threads, session->tid) != NULL;
@@ -205,6 +227,7 @@ static void collect(struct hl_session *session, uint64_t now)
         hl_plat_limits(session->plat, &session->limits);
         session->limits_read_ns = now;
     }
+    session->sampling_ns = hl_plat_now_ns() - now;
 }
 
 /* NULL: there is no memory, or nobody was ever missing. */
@@ -347,6 +370,7 @@ static void begin_window(struct hl_session *session, uint64_t now)
     session->window_began_ns = now;
     session->window_cpu_ns =
         hl_if_known(session->process.known, HL_PLAT_CPU, session->process.cpu_ns);
+    session->departures_said = 0;
     session->beats++;
 }
 
@@ -452,6 +476,7 @@ bool hl_session_turn(struct hl_session *session)
     enum look kind = due ? LOOK_AND_BEAT : asked ? LOOK_AND_EXTRA_BEAT : LOOK_ONLY;
     look_around(session, kind, asked ? SIZE_MAX : session->config.options.phase_lines, now);
     hl_say_forked(session);
+    hl_say_departures(session);
     if (kind != LOOK_ONLY)
         heartbeat(session, kind, now);
     plan(session, now);

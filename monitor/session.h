@@ -56,12 +56,16 @@ struct hl_session {
     uint64_t window_began_ns, window_cpu_ns;
     uint64_t peak_rss_bytes;        /* the highest ever seen */
     struct hl_plat_process process; /* at the last heartbeat */
+    uint64_t sampling_ns;           /* that it took to read that, and the threads */
+    bool cpu_leapt;                 /* the CPU time in it cannot be, after window_cpu_ns */
+    bool cpu_has_leapt;             /* ever */
     struct hl_plat_limits limits;
     uint64_t limits_read_ns;
     struct hl_losses losses; /* at the last heartbeat */
     uint64_t dropped;        /* likewise */
     uint64_t late_ns;        /* since the last heartbeat */
     uint64_t beats;
+    unsigned departures_said;        /* since the last heartbeat */
     bool said_memory;                /* that there is too little to judge all threads */
     const char *said[HL_SHOWN_KEYS]; /* why a key was unavailable, when it was last said */
 

@@ -2,6 +2,8 @@
  * are spread by a multiplicative hash because they come in runs. */
 #include "threads.h"
 
+#include "rates.h"
+
 #include <string.h>
 
 static void init_reading(struct hl_thread_reading *reading)
@@ -152,11 +154,15 @@ static void compare(struct hl_threads *threads, size_t i, const struct hl_plat_t
 {
     const struct hl_thread_reading *then = &threads->then;
     const struct hl_plat_thread *now = thread_at(&threads->now, i);
+    uint64_t used_ns = used_since(then, before, now);
+    bool leapt = !hl_rate_is_possible(used_ns, threads->elapsed_ns, 1);
     *hl_threads_at(threads, i) =
         (struct hl_thread_use){.tid = now->tid,
-                               .used_ns = used_since(then, before, now),
+                               .used_ns = leapt ? HL_UNKNOWN : used_ns,
                                .all_ns = now->cpu_ns == UINT64_MAX ? HL_UNKNOWN : now->cpu_ns};
     *mark_at(&threads->now, i) = mark_of(then, before, now, now_ns);
+    threads->leapt |= leapt;
+    threads->gone -= before && threads->gone > 0;
 }
 
 void hl_threads_sample(struct hl_threads *threads, struct hl_plat *plat, uint64_t now_ns)
@@ -164,9 +170,14 @@ void hl_threads_sample(struct hl_threads *threads, struct hl_plat *plat, uint64_
     struct hl_thread_reading *then = &threads->then, *now = &threads->now;
     bool is_same_list = read_again(threads, plat);
     threads->known = is_same_list || read_list(now, plat);
+    now->began_ns = now_ns;
     make_room(&threads->use, now);
     make_room(&now->marks, now);
     build_index(threads, then);
+    threads->elapsed_ns = hl_plat_now_ns() - then->began_ns;
+    threads->leapt = false;
+    now->has_passing = hl_plat_is_learning();
+    threads->gone = then->complete && now->complete && !then->has_passing ? then->count : 0;
     for (size_t i = 0; i < now->count; i++)
         compare(threads, i,
                 is_same_list ? thread_at(then, i)

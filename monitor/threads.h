@@ -2,8 +2,8 @@
  *
  * Two readings of the platform's thread list, joined by tid. A thread that
  * began in between shows all it has used; one whose time ran backwards is a new
- * one with an old tid. What an incomplete baseline does not tell is unknown. As a
- * rule no thread has begun or ended: then there is nothing to join. Of the monitor
+ * one with an old tid; one that used more than the time there was has a counter that
+ * leapt. What an incomplete baseline does not tell is unknown. As a rule no thread has begun or ended: then there is nothing to join. Of the monitor
  * thread alone.
  */
 #ifndef HL_THREADS_H
@@ -29,10 +29,12 @@ struct hl_thread_mark {
 };
 
 struct hl_thread_reading {
+    uint64_t began_ns;     /* it was read then or later */
     struct hl_array list;  /* struct hl_plat_thread */
     struct hl_array marks; /* struct hl_thread_mark, beside list */
     size_t count;
-    bool complete; /* no thread is missing: one that is not found was not there */
+    bool complete;    /* no thread is missing: one that is not found was not there */
+    bool has_passing; /* perhaps with threads of our own that live for a moment */
 };
 
 struct hl_threads {
@@ -42,12 +44,16 @@ struct hl_threads {
     size_t slots;
     const struct hl_thread_reading *indexed; /* whose positions these are; NULL = nobody's */
     bool known;                              /* the list could be had */
+    uint64_t gone;       /* of the baseline's threads, by now; 0 also where that cannot be told */
+    uint64_t elapsed_ns; /* from before the baseline was read until now */
+    bool leapt;          /* a thread's time grew by more than that: it is unknown */
 };
 
 void hl_threads_init(struct hl_threads *threads);
 void hl_threads_free(struct hl_threads *threads);
 
-/* Reads the list. When there is no memory for a longer one, what fits is taken. */
+/* Reads the list, at `now_ns` or later. When there is no memory for a longer one, what fits
+ * is taken. */
 void hl_threads_sample(struct hl_threads *threads, struct hl_plat *plat, uint64_t now_ns);
 /* What was just read becomes the baseline. */
 void hl_threads_keep(struct hl_threads *threads);

@@ -93,6 +93,9 @@ bool hl_plat_key_is_signal_safe(pthread_key_t key);
 
 /* Names the calling thread (at most 15 bytes). */
 void hl_plat_name_self(const char *name);
+#define HL_PLAT_NAME_BYTES 64
+/* The calling thread's name, any bytes but NUL, terminated; "" = unnamed or unknown. */
+void hl_plat_own_name(char name[HL_PLAT_NAME_BYTES]);
 
 /* Waits for a thread to end, at most timeout_ns. true: it has, and was joined. */
 bool hl_plat_join(pthread_t thread, uint64_t timeout_ns);
@@ -197,6 +200,11 @@ struct hl_plat_limits {
 };
 void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits);
 
+/* On how many cores at once the process can run at the very most: as many as the machine
+ * may ever have. Where that cannot be told, more than any machine has. */
+#define HL_PLAT_MOST_CORES 65536
+uint64_t hl_plat_most_cores(struct hl_plat *plat);
+
 /* How long the quota found by the last hl_plat_limits has kept threads off their
  * cores, cumulative. false: there is no quota, or it cannot be told. */
 bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns);
@@ -220,7 +228,6 @@ bool hl_plat_threads_again(struct hl_plat *plat, struct hl_plat_thread *threads,
 /* The CPU time of one thread. false: gone, or unknown. */
 bool hl_plat_thread_cpu(struct hl_plat *plat, uint64_t tid, uint64_t *cpu_ns);
 
-#define HL_PLAT_NAME_BYTES 64
 /* The thread's own name, any bytes but NUL, terminated; "" = unnamed. false: gone or unknown. */
 bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES]);
 

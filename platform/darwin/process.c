@@ -333,6 +333,17 @@ void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits)
     errno = saved;
 }
 
+uint64_t hl_plat_most_cores(struct hl_plat *plat)
+{
+    int saved = errno;
+    uint64_t cores = 0;
+    bool is_known = ask_sysctl("hw.logicalcpu_max", &cores) == 0;
+
+    (void)plat;
+    errno = saved;
+    return is_known && cores > 0 && cores < HL_PLAT_MOST_CORES ? cores : HL_PLAT_MOST_CORES;
+}
+
 bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns)
 {
     (void)throttled_ns;

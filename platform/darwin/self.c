@@ -107,6 +107,15 @@ void hl_plat_name_self(const char *name)
     errno = saved;
 }
 
+void hl_plat_own_name(char name[HL_PLAT_NAME_BYTES])
+{
+    int saved = errno;
+
+    name[0] = 0;
+    pthread_getname_np(pthread_self(), name, HL_PLAT_NAME_BYTES);
+    errno = saved;
+}
+
 /* ---- join ------------------------------------------------------------------------ */
 
 static bool has_ended(uint64_t id)

@@ -58,6 +58,28 @@ static int count_cores(struct hl_plat *plat, uint64_t *cores)
     return *cores > 0 ? 0 : error ? error : other ? other : ENOSYS;
 }
 
+static uint64_t read_possible_cores(struct hl_plat *plat)
+{
+    char text[256];
+    uint64_t highest;
+    ssize_t size =
+        hl_plat_read_file(plat, AT_FDCWD, "/sys/devices/system/cpu/possible", text, sizeof text);
+
+    if (size <= 0 || !hl_plat_parse_highest(text, (size_t)size, &highest))
+        return HL_PLAT_MOST_CORES;
+    return highest < HL_PLAT_MOST_CORES ? highest + 1 : HL_PLAT_MOST_CORES;
+}
+
+uint64_t hl_plat_most_cores(struct hl_plat *plat)
+{
+    int saved = errno;
+
+    if (plat->most_cores == 0)
+        plat->most_cores = read_possible_cores(plat);
+    errno = saved;
+    return plat->most_cores;
+}
+
 /* ---- where the process stands ----------------------------------------------- */
 
 typedef void line_reader(struct hl_plat *plat, const char *line, size_t size);

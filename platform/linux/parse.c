@@ -478,6 +478,18 @@ bool hl_plat_parse_number(const char *text, size_t size, uint64_t *number)
     return take_number(&cursor, 10, number) && take_byte(&cursor, '\n');
 }
 
+bool hl_plat_parse_highest(const char *text, size_t size, uint64_t *highest)
+{
+    struct cursor cursor = over(text, size);
+
+    while (take_number(&cursor, 10, highest))
+        if (take_byte(&cursor, '\n'))
+            return true;
+        else if (!take_byte(&cursor, '-') && !take_byte(&cursor, ','))
+            return false;
+    return false;
+}
+
 bool hl_plat_parse_mapping(const char *line, size_t size, struct hl_plat_mapping *mapping)
 {
     struct cursor cursor = over(line, size);

@@ -95,6 +95,9 @@ bool hl_plat_parse_throttled(const char *text, size_t size, uint64_t *throttled_
 /* A file that is one number: memory.max, cpu.cfs_quota_us. false for "max", "-1" and nonsense. */
 bool hl_plat_parse_number(const char *text, size_t size, uint64_t *number);
 
+/* The last number of a list like "0-3,8-11", which is its highest. false: it is no such list. */
+bool hl_plat_parse_highest(const char *text, size_t size, uint64_t *highest);
+
 /* The head of one line of /proc/PID/maps. */
 struct hl_plat_mapping {
     uintptr_t low, high;

@@ -51,7 +51,8 @@ struct hl_plat {
         uint64_t ns, width_ns;
     } lead; /* at the end of the last wait */
     uint64_t status_tid;
-    uint64_t start_ns; /* of the process, on CLOCK_BOOTTIME; 0 = not read yet */
+    uint64_t most_cores; /* 0 = not read yet */
+    uint64_t start_ns;   /* of the process, on CLOCK_BOOTTIME; 0 = not read yet */
     const char *why[HL_PLAT_KEYS];
     _Alignas(16) char buffer[HL_PLAT_BUFFER_BYTES];
     char path[2 * PATH_MAX];

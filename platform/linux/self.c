@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -54,6 +55,15 @@ void hl_plat_name_self(const char *name)
     int saved = errno;
 
     prctl(PR_SET_NAME, name); /* cuts at 15 bytes; pthread_setname_np refuses instead */
+    errno = saved;
+}
+
+void hl_plat_own_name(char name[HL_PLAT_NAME_BYTES])
+{
+    int saved = errno;
+
+    memset(name, 0, HL_PLAT_NAME_BYTES);
+    prctl(PR_GET_NAME, name); /* 16 bytes at most, terminated */
     errno = saved;
 }
 

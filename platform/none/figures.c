@@ -43,6 +43,12 @@ void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits)
     *limits = (struct hl_plat_limits){0};
 }
 
+uint64_t hl_plat_most_cores(struct hl_plat *plat)
+{
+    (void)plat;
+    return HL_PLAT_MOST_CORES;
+}
+
 bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns)
 {
     (void)plat;

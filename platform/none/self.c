@@ -68,3 +68,8 @@ void hl_plat_name_self(const char *name)
 {
     (void)name;
 }
+
+void hl_plat_own_name(char name[HL_PLAT_NAME_BYTES])
+{
+    name[0] = 0;
+}

@@ -44,6 +44,7 @@ __attribute__((constructor)) void scripted_reset(void)
     scripted.coarse_tick_ns = 4 * SCRIPTED_MS;
     scripted.wall_ms = SCRIPTED_WALL_MS;
     scripted.limits = (struct hl_plat_limits){.cores_milli = 8000};
+    scripted.most_cores = HL_PLAT_MOST_CORES;
     scripted.writes.preset = SCRIPTED_ALL;
     scripted.log_device = 1;
     scripted.log_inode = 7;
@@ -382,6 +383,12 @@ void hl_plat_name_self(const char *name)
     pthread_mutex_unlock(&lock);
 }
 
+void hl_plat_own_name(char name[HL_PLAT_NAME_BYTES])
+{
+    memset(name, 0, HL_PLAT_NAME_BYTES);
+    hl_plat_thread_name(NULL, hl_plat_thread_id(), name);
+}
+
 /* In real time: what it waits for is a real thread. */
 bool hl_plat_join(pthread_t thread, uint64_t timeout_ns)
 {
@@ -527,6 +534,12 @@ void hl_plat_process(struct hl_plat *plat, uint32_t wanted, struct hl_plat_proce
     *process = scripted.process;
     process->known = known_of(wanted);
     pthread_mutex_unlock(&lock);
+}
+
+uint64_t hl_plat_most_cores(struct hl_plat *plat)
+{
+    (void)plat;
+    return scripted.most_cores;
 }
 
 void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits)
@@ -750,7 +763,7 @@ void hl_plat_learn(void) {}
 
 bool hl_plat_is_learning(void)
 {
-    return false;
+    return scripted.is_learning;
 }
 
 /* ---- where lines go ----------------------------------------------------------- */

@@ -96,6 +96,7 @@ struct scripted {
     struct hl_plat_process process; /* `known` is ignored: see scripted_missing */
     uint64_t busy_milli;            /* of process.cpu_ns, in thousandths of a core; threads apart */
     struct hl_plat_limits limits;   /* 8 cores, no memory limit */
+    uint64_t most_cores;            /* 65,536 */
     const char *missing[HL_PLAT_KEYS];
     struct { /* where hl_plat_place_of finds addresses; size 0 = nowhere */
         uintptr_t start, size;
@@ -116,6 +117,7 @@ struct scripted {
     bool stack_scripted; /* bounds are those below, on every thread; else the real ones */
     uintptr_t stack_low, stack_high; /* both 0 = cannot be told */
     bool key_unsafe;
+    bool is_learning;
     bool join_fails;    /* as if the thread did not end in time */
     char self_name[16]; /* last hl_plat_name_self */
 

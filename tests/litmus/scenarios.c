@@ -68,6 +68,13 @@ bool hl_plat_key_is_signal_safe(pthread_key_t key)
     return false;
 }
 
+void hl_departures_leave(const struct hl_record *record, bool by_itself)
+{
+    (void)record, (void)by_itself;
+}
+
+void hl_departures_forget(void) {}
+
 void hl_wake(void) {}
 
 void hl_wake_by(uint64_t due_ns)

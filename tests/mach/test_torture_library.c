@@ -41,6 +41,13 @@ static void beat(void)
     hl_session_turn(&session);
 }
 
+/* The clock is the real one: what began now began then. */
+static void let_ten_seconds_pass(void)
+{
+    session.window_began_ns -= 10 * S;
+    session.threads.then.began_ns -= 10 * S;
+}
+
 /* The process uses nine seconds in it. */
 static void run_session(uint64_t worker)
 {
@@ -55,6 +62,7 @@ static void run_session(uint64_t worker)
     hl_session_begin(&session);
     beat();
     fake_thread_burn(worker, 9 * S, 0);
+    let_ten_seconds_pass();
     beat();
     hl_session_end(&session);
     hl_session_close(&session);
@@ -111,9 +119,17 @@ static bool has_value(const char *at, const char *value)
     return strncmp(at, value, length) == 0 && (at[length] == ' ' || at[length] == '\n');
 }
 
+/* Two readings do not compare, and may seem to leap, where one of them had to be got in
+ * the second-best way. */
+static bool cpu_is_explained(const struct failure *failure)
+{
+    bool leapt = strstr(log_text, " unavailable key=cpu reason=\"the system's counter leapt\"");
+    return is_explained("cpu", failure->call) || (leapt && failure->call == FAKE_TASK_INFO);
+}
+
 static int check_beat(const char *line, const struct failure *failure)
 {
-    MUST(strstr(line, " cpu=?") == NULL || is_explained("cpu", failure->call));
+    MUST(strstr(line, " cpu=?") == NULL || cpu_is_explained(failure));
     for (size_t i = 0; i < COUNT_OF(figures); i++) {
         const char *at = strstr(line, figures[i].shown);
         MUST(at);

@@ -193,6 +193,22 @@ Test(self, a_name_is_cut_rather_than_refused)
     if (!hl_plat_thread_name(plat, hl_plat_thread_id(), name))
         cr_skip("this platform does not know names");
     cr_assert_str_eq(name, "heartline-monit");
+    char own[HL_PLAT_NAME_BYTES];
+    hl_plat_own_name(own);
+    cr_assert_str_eq(own, name);
+}
+
+Test(self, there_are_at_least_as_many_cores_as_the_process_may_use)
+{
+    struct hl_plat *plat = hl_plat_open();
+    struct hl_plat_limits limits;
+
+    hl_plat_limits(plat, &limits);
+    uint64_t most = hl_plat_most_cores(plat);
+    cr_assert_geq(most * 1000, limits.cores_milli);
+    cr_assert_leq(most, HL_PLAT_MOST_CORES);
+    cr_assert_eq(hl_plat_most_cores(plat), most);
+    hl_plat_close(plat);
 }
 
 /* ---- join ------------------------------------------------------------------------------- */
@@ -335,12 +351,14 @@ Test(rules, no_function_changes_errno)
     KEEPS_ERRNO(hl_plat_stack_bounds(plat, &low, &high));
     KEEPS_ERRNO(hl_plat_key_is_signal_safe(1));
     KEEPS_ERRNO(hl_plat_name_self("name"));
+    KEEPS_ERRNO(hl_plat_own_name(name));
     KEEPS_ERRNO(hl_plat_join(thread, MS));
     KEEPS_ERRNO(hl_plat_wait(plat, MS, &wait));
     KEEPS_ERRNO(hl_plat_wake(plat));
     KEEPS_ERRNO(hl_plat_why(plat, HL_PLAT_IO));
     KEEPS_ERRNO(hl_plat_process(plat, ~0u, &process));
     KEEPS_ERRNO(hl_plat_limits(plat, &limits));
+    KEEPS_ERRNO(hl_plat_most_cores(plat));
     KEEPS_ERRNO(hl_plat_threads(plat, threads, 4, &total));
     KEEPS_ERRNO(hl_plat_threads_again(plat, threads, 0));
     KEEPS_ERRNO(hl_plat_threads_again(plat, threads, total < 4 ? total : 4));

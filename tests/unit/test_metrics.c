@@ -516,3 +516,19 @@ Test(metrics, the_decimal_point_does_not_follow_the_locale)
     cr_expect_not_null(strstr(json, "\"cpu_percent\":123.4"));
     monitor_metrics_release(&metrics);
 }
+
+static void leap(void)
+{
+    scripted.process.cpu_ns += UINT64_MAX / 2;
+}
+
+Test(metrics, a_counter_that_leapt_says_nothing)
+{
+    scripted.most_cores = 8;
+    meanwhile = leap;
+    sample(1000);
+    cr_expect_not(metrics.cpu_known);
+    json_decref(parsed());
+    cr_expect(strstr(json, "\"cpu_percent\":null"), "%s", json);
+    monitor_metrics_release(&metrics);
+}

@@ -719,3 +719,23 @@ Test(parse, no_text_cut_or_garbled_makes_a_parser_look_outside_it)
             }
         }
 }
+
+static bool highest_of(const char *text, uint64_t *highest)
+{
+    return hl_plat_parse_highest(text, strlen(text), highest);
+}
+
+Test(parse, the_highest_of_a_list_is_its_last)
+{
+    uint64_t highest;
+    cr_assert(highest_of("0\n", &highest) && highest == 0);
+    cr_assert(highest_of("0-127\n", &highest) && highest == 127);
+    cr_assert(highest_of("0-3,8-11\n", &highest) && highest == 11);
+    cr_assert(highest_of("0,2,4\n", &highest) && highest == 4);
+    cr_assert_not(highest_of("", &highest));
+    cr_assert_not(highest_of("\n", &highest));
+    cr_assert_not(highest_of("0-1", &highest), "perhaps it was cut");
+    cr_assert_not(highest_of("0-\n", &highest));
+    cr_assert_not(highest_of("0-3;5\n", &highest));
+    cr_assert_not(highest_of("0-18446744073709551616\n", &highest));
+}

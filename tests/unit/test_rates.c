@@ -90,3 +90,14 @@ Test(rates, the_time_that_is_left)
     cr_expect_eq(hl_history_eta_ns(0, 5, 10), HL_UNKNOWN);
     cr_expect_eq(hl_history_eta_ns(1, 0, UINT64_MAX), HL_UNKNOWN - 1);
 }
+
+Test(rates, no_more_time_is_used_than_there_is)
+{
+    cr_expect(hl_rate_is_possible(8 * SECOND, SECOND, 8));
+    cr_expect(hl_rate_is_possible(HL_UNKNOWN, SECOND, 8));
+    cr_expect(hl_rate_is_possible(40 * SECOND / 1000, 0, 1), "a tick or two");
+    cr_expect_not(hl_rate_is_possible(60 * SECOND / 1000, 0, 1));
+    cr_expect_not(hl_rate_is_possible(10 * SECOND, SECOND, 8));
+    cr_expect_not(hl_rate_is_possible(HL_UNKNOWN - 1, SECOND, 65536));
+    cr_expect(hl_rate_is_possible(HL_UNKNOWN - 1, HL_UNKNOWN / 4, 65536), "nothing overflows");
+}

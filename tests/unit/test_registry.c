@@ -1,5 +1,6 @@
 /* tests/unit/test_registry.c - who has a record: joining, leaving, forking. */
 #define _GNU_SOURCE
+#include "../../monitor/departures.h"
 #include "../../monitor/registry.h"
 #include "../../monitor/snapshot.h"
 #include "../doubles/scripted_platform.h"
@@ -289,6 +290,11 @@ Test(registry, without_the_hook_a_gone_thread_is_reclaimed_and_counted)
     cr_expect_not(is_taken(record));
     hl_registry_losses(&losses);
     cr_expect_eq(losses.vanished, 1);
+    struct hl_departure departure;
+    cr_expect(hl_departures_take(&departure));
+    cr_expect_eq(departure.depth, 1);
+    cr_expect_str_eq(departure.innermost, "open");
+    cr_expect_str_eq(departure.thread.name, "", "it cannot be asked any more");
     in_thread(push_and_pop, &next);
     cr_expect_eq(record, next);
     for (size_t i = 0; i < HL_COUNTERS; i++)
@@ -626,4 +632,82 @@ Test(registry, forgetting_the_parents_threads_frees_none_that_join_meanwhile)
         sem_post(&may_end);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
+}
+
+/* ---- departures ------------------------------------------------------------------ */
+
+struct leaver {
+    uint64_t tid;
+    int depth;
+};
+
+static void *leave_scopes_open(void *argument)
+{
+    const struct leaver *leaver = argument;
+    scripted_be_thread(leaver->tid);
+    for (int i = 1; i <= leaver->depth; i++)
+        scope_pushf("scope %d", i);
+    return NULL;
+}
+
+static void leave(uint64_t tid, int depth)
+{
+    in_thread(leave_scopes_open, &(struct leaver){tid, depth});
+}
+
+Test(registry, a_thread_that_ends_in_a_scope_leaves_word)
+{
+    struct hl_departure departure;
+    strcpy(scripted_thread(4250)->name, "writer");
+    leave(4250, 0);
+    cr_expect_not(hl_departures_take(&departure), "it had none open");
+    leave(4250, 3);
+    cr_assert(hl_departures_take(&departure));
+    cr_expect_eq(departure.thread.tid, 4250);
+    cr_expect_str_eq(departure.thread.name, "writer");
+    cr_expect_eq(departure.depth, 3);
+    cr_expect_str_eq(departure.innermost, "scope 3");
+    cr_expect_not(hl_departures_take(&departure), "each is taken once");
+}
+
+Test(registry, what_was_deeper_than_is_kept_has_no_label)
+{
+    struct hl_departure departure;
+    leave(4250, HL_DEPTH);
+    cr_assert(hl_departures_take(&departure));
+    cr_expect_str_eq(departure.innermost, "scope 32");
+    leave(4250, HL_DEPTH + 1);
+    cr_assert(hl_departures_take(&departure));
+    cr_expect_eq(departure.depth, HL_DEPTH + 1);
+    cr_expect_str_eq(departure.innermost, "");
+}
+
+Test(registry, of_many_that_nobody_takes_a_few_are_kept_and_all_are_counted)
+{
+    struct hl_departure departure;
+    for (uint64_t i = 0; i < 20; i++)
+        leave(100 + i, 1);
+    uint32_t taken = 0;
+    while (hl_departures_take(&departure))
+        cr_expect_eq(departure.thread.tid, 100 + taken++, "the first ones");
+    cr_expect_eq(taken, HL_DEPARTURES);
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.vanished, 20);
+    leave(200, 1);
+    cr_assert(hl_departures_take(&departure), "there is room again");
+    cr_expect_eq(departure.thread.tid, 200);
+}
+
+Test(registry, a_child_says_nothing_of_its_parents_threads)
+{
+    leave(4250, 1);
+    pid_t child = fork();
+    if (child == 0) {
+        struct hl_departure departure;
+        hl_registry_forget_parents_threads();
+        _exit(hl_departures_take(&departure));
+    }
+    int status;
+    waitpid(child, &status, 0);
+    cr_expect_eq(status, 0);
 }

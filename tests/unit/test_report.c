@@ -589,6 +589,17 @@ Test(report, a_note_on_a_fork_names_the_child)
            "\"note\",\"forked\":true,\"child\":4711,\"unmonitored\":true");
 }
 
+Test(report, a_note_on_a_thread_that_ended_in_a_scope_names_both)
+{
+    const struct hl_thread_ref thread = {4250, "writer"};
+    const struct hl_note_event note = {
+        .flag = "ended_in_scope", .thread = &thread, .depth = 2, .innermost = "flush"};
+    RECORD(hl_report_note, &note,
+           "note ended_in_scope thread=4250/writer depth=2 innermost=\"flush\"",
+           "\"note\",\"ended_in_scope\":true,\"thread_tid\":4250,\"thread_name\":\"writer\","
+           "\"depth\":2,\"innermost\":\"flush\"");
+}
+
 Test(report, a_note_on_lost_lines_says_why)
 {
     const struct hl_note_event note = {.flag = "",

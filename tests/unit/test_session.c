@@ -1,5 +1,6 @@
 /* tests/unit/test_session.c - whole runs of the monitor under a fake clock. */
 #define _GNU_SOURCE
+#include "../../monitor/departures.h"
 #include "story.h"
 
 #include <errno.h>
@@ -649,8 +650,10 @@ Test(session, each_loss_is_said_once_and_left_out_when_there_is_none)
     story_expect_number(beat(0), "repaired", 1);
     story_expect_number(beat(0), "vanished", 1);
     story_expect_number(beat(0), "late_ms", 1000);
+    story_expect_number(beat(0), "gone", 1);
     story_expect_number(beat(0), "dropped", STORY_NONE);
-    static const char *const keys[] = {"unbalanced", "overflow", "repaired", "vanished", "late"};
+    static const char *const keys[] = {"unbalanced", "overflow", "repaired",
+                                       "vanished",   "late",     "gone"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         story_expect_lacks(beat(1), keys[i]);
 }
@@ -1082,4 +1085,121 @@ Test(session, the_peak_is_never_below_what_was_seen)
     story_expect_number(story_find("beat", 0), "peak_rss_bytes", 1000);
     story_expect_number(story_find("beat", 1), "peak_rss_bytes", 1000);
     story_expect_number(story_find("stop", 0), "peak_rss_bytes", 1000);
+}
+
+/* ---- threads that end in a scope ----------------------------------------------------- */
+
+Test(session, a_thread_that_ends_in_a_scope_is_named_at_the_next_look)
+{
+    story_push(10 * S, 1, "flush");
+    story_push(11 * S, 1, "write");
+    story_exit(20 * S, 1);
+    story_run(61 * S);
+    story_expect_count("note", 1);
+    const struct story_line *note = story_find("note", 0);
+    story_expect_has(note, "\"ended_in_scope\":true,\"thread_tid\":5001,"
+                           "\"thread_name\":\"worker-1\",\"depth\":2,\"innermost\":\"write\"");
+    cr_expect_eq(note->at_ns, 30 * S, "at a look, long before the heartbeat");
+    story_expect_number(beat(0), "vanished", 1);
+}
+
+Test(session, of_many_that_end_in_scopes_a_few_are_named_between_two_heartbeats)
+{
+    for (unsigned i = 1; i <= 12; i++) {
+        story_push(S, i, "work");
+        story_exit((5 * (i - 1) + 2) * S, i); /* up to 57 s */
+    }
+    story_push(70 * S, 13, "more");
+    story_exit(71 * S, 13);
+    story_run(121 * S);
+    story_expect_count("note", HL_DEPARTURES + 1);
+    story_expect_number(beat(0), "vanished", 12);
+    story_expect_has(story_find("note", HL_DEPARTURES), "\"innermost\":\"more\"");
+}
+
+static void *end_in_a_scope(void *unused)
+{
+    scope_push("before the start");
+    return unused;
+}
+
+Test(session, those_before_the_start_are_not)
+{
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, end_in_a_scope, NULL), 0);
+    pthread_join(thread, NULL);
+    story_run(61 * S);
+    story_expect_count("note", 0);
+    story_expect_number(beat(0), "vanished", STORY_NONE);
+}
+
+/* ---- figures that cannot be -------------------------------------------------------------- */
+
+static void leap(uintptr_t years)
+{
+    scripted.process.cpu_ns += (uint64_t)years * 365 * 86400 * S;
+}
+
+Test(session, cpu_time_that_cannot_have_been_used_is_unknown_and_counts_for_nothing)
+{
+    scripted.most_cores = 8;
+    be_busy(2000);
+    story_call(70 * S, leap, 500);
+    story_run(181 * S);
+    cr_expect_float_eq(decimal(beat(0), "cpu_cores"), 2, 0.001);
+    story_expect_has(beat(1), "\"cpu_cores\":null");
+    cr_expect_float_eq(decimal(beat(2), "cpu_cores"), 2, 0.001);
+    story_expect_has(story_find("stop", 0), "\"cpu_seconds\":null");
+    story_expect_count("unavailable", 1);
+    story_expect_has(story_find("unavailable", 0),
+                     "\"key\":\"cpu\",\"reason\":\"the system's counter leapt\"");
+}
+
+Test(session, all_cores_busy_are_possible)
+{
+    scripted.most_cores = 8;
+    be_busy(8000);
+    story_run(121 * S);
+    cr_expect_float_eq(decimal(beat(1), "cpu_cores"), 8, 0.001);
+    story_expect_count("unavailable", 0);
+}
+
+static void leap_on_a_thread(uintptr_t tid)
+{
+    scripted_thread(tid)->cpu_ns += UINT64_MAX / 2;
+}
+
+Test(session, nor_can_a_thread_have_more_than_a_core)
+{
+    story_push(S, 1, "work");
+    story_hire(2);
+    story_call(70 * S, leap_on_a_thread, story_tid(1));
+    story_call(70 * S, leap_on_a_thread, story_tid(2));
+    story_run(121 * S);
+    story_expect_has(story_find("phase", 1), "\"cpu\":null");
+    story_expect_count("busy", 0);
+    story_expect_count("unavailable", 1);
+    story_expect_has(story_find("unavailable", 0),
+                     "\"key\":\"thread_cpu\",\"reason\":\"the system's counter leapt\"");
+}
+
+static void take_a_while(void)
+{
+    scripted_advance(142 * MS);
+}
+
+static void be_slow_to_list(uintptr_t slow)
+{
+    scripted.list_hook = slow ? take_a_while : NULL;
+    scripted_thread(20000 + slow); /* so that it is read */
+}
+
+Test(session, a_slow_reading_of_the_figures_is_said)
+{
+    story_call(70 * S, be_slow_to_list, 1);
+    story_call(130 * S, be_slow_to_list, 0);
+    story_run(181 * S);
+    story_expect_number(beat(0), "sampling_ms", STORY_NONE);
+    story_expect_number(beat(1), "sampling_ms", 142);
+    story_expect_number(beat(2), "sampling_ms", STORY_NONE);
 }

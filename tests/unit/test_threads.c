@@ -66,7 +66,7 @@ Test(threads, one_that_began_meanwhile_shows_all_it_used)
     scripted_thread(10);
     hl_threads_sample(&threads, plat, scripted.now_ns);
     scripted_thread(11)->cpu_ns = 3 * SCRIPTED_S;
-    sample_after(1);
+    sample_after(10 * SCRIPTED_S);
     cr_expect_eq(used(11), 3 * SCRIPTED_S);
 }
 
@@ -75,7 +75,7 @@ Test(threads, one_whose_time_ran_backwards_is_a_new_one_with_an_old_number)
     scripted_thread(10)->cpu_ns = 100 * SCRIPTED_S;
     hl_threads_sample(&threads, plat, scripted.now_ns);
     scripted_thread(10)->cpu_ns = 2 * SCRIPTED_S;
-    sample_after(1);
+    sample_after(10 * SCRIPTED_S);
     cr_expect_eq(used(10), 2 * SCRIPTED_S);
 }
 
@@ -282,4 +282,69 @@ Test(threads, what_is_not_known_to_be_idle_is_not)
     scripted_missing(HL_PLAT_THREAD_LIST, NULL);
     sample_after(10 * SCRIPTED_S);
     cr_expect_eq(idle(11), 0, "who knows what it did meanwhile");
+}
+
+Test(threads, one_that_used_more_than_there_was_has_a_counter_that_leapt)
+{
+    scripted_thread(10)->cpu_ns = 5;
+    scripted_thread(11)->busy_milli = 1000;
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    scripted_thread(10)->cpu_ns += 584 * UINT64_C(365) * 86400 * SCRIPTED_S;
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(used(10), HL_UNKNOWN);
+    cr_expect_eq(used(11), 10 * SCRIPTED_S, "that is all there was");
+    cr_expect(threads.leapt);
+    scripted_thread(10)->busy_milli = 500;
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(used(10), 5 * SCRIPTED_S, "it counts on from there");
+    cr_expect_not(threads.leapt);
+}
+
+static void let_a_second_pass(void)
+{
+    scripted_advance(SCRIPTED_S);
+}
+
+Test(threads, time_that_passed_while_the_list_was_read_is_time_there_was)
+{
+    scripted_thread(10)->busy_milli = 1000;
+    scripted.list_hook = let_a_second_pass;
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    scripted_thread(11);
+    sample_after(10 * SCRIPTED_MS);
+    cr_expect_eq(used(10), SCRIPTED_S + 10 * SCRIPTED_MS);
+}
+
+Test(threads, those_that_ended_since_the_last_heartbeat_are_counted)
+{
+    for (uint64_t tid = 10; tid < 20; tid++)
+        scripted_thread(tid);
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    cr_expect_eq(threads.gone, 0);
+    scripted_thread_gone(11);
+    scripted_thread_gone(15);
+    scripted_thread(30);
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(threads.gone, 2);
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(threads.gone, 0, "the list is the same");
+    scripted_thread_gone(12);
+    scripted_missing(HL_PLAT_THREAD_LIST, "too many open files");
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(threads.gone, 0, "that is not known");
+}
+
+Test(threads, our_own_that_live_for_a_moment_are_not_counted_as_gone)
+{
+    scripted_thread(10);
+    scripted_thread(11);
+    scripted.is_learning = true;
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    scripted.is_learning = false;
+    scripted_thread_gone(11);
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(threads.gone, 0);
+    scripted_thread_gone(10);
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_eq(threads.gone, 1);
 }

@@ -316,7 +316,7 @@ static int value_of(const char *name, uint64_t *value)
         return fake_world.machine.hides_tick_hz ? -ENOENT : 8;
     }
     if (strcmp(name, "hw.logicalcpu") == 0 || strcmp(name, "hw.activecpu") == 0 ||
-        strcmp(name, "hw.ncpu") == 0) {
+        strcmp(name, "hw.logicalcpu_max") == 0 || strcmp(name, "hw.ncpu") == 0) {
         *value = cores;
         return cores ? 4 : -ENOENT;
     }
