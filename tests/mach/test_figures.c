@@ -171,6 +171,42 @@ Test(machine, its_clock_runs_in_its_ticks)
     }
 }
 
+static uint64_t reading(clockid_t clock)
+{
+    struct timespec now;
+
+    cr_assert_eq(clock_gettime(clock, &now), 0);
+    return (uint64_t)now.tv_sec * S + (uint64_t)now.tv_nsec;
+}
+
+static void pass_two_seconds(void)
+{
+    fake_time_passes(2 * S, 0);
+}
+
+Test(machine, its_clocks_differ_by_what_it_slept)
+{
+    fake_reset();
+    fake_hold_clocks();
+    uint64_t up = reading(CLOCK_UPTIME_RAW), on = reading(CLOCK_MONOTONIC_RAW);
+    uint64_t wall = reading(CLOCK_REALTIME), ticks = mach_continuous_time();
+    fake_time_passes(3 * S, 5 * S);
+    cr_assert_eq(reading(CLOCK_UPTIME_RAW), up + 3 * S);
+    cr_assert_eq(reading(CLOCK_UPTIME_RAW_APPROX), up + 3 * S);
+    cr_assert_eq(reading(CLOCK_MONOTONIC), on + 8 * S);
+    cr_assert_eq(reading(CLOCK_MONOTONIC_RAW), on + 8 * S);
+    cr_assert_eq(reading(CLOCK_REALTIME), wall + 8 * S);
+    cr_assert_eq(mach_continuous_time(), ticks + 8 * UINT64_C(24000000));
+    fake_before_clock(pass_two_seconds);
+    cr_assert_eq(reading(CLOCK_UPTIME_RAW), up + 5 * S, "before the reading");
+
+    fake_reset();
+    cr_assert_geq(reading(CLOCK_UPTIME_RAW), up + 5 * S, "none runs backwards");
+    cr_assert_lt(reading(CLOCK_UPTIME_RAW), up + 3600 * S);
+    while (reading(CLOCK_UPTIME_RAW) == up + 5 * S)
+        continue;
+}
+
 Test(memory, an_older_kernel_fills_in_less)
 {
     static const mach_msg_type_number_t counts[] = {36, 38, 42, 84, 86, 87, 89};

@@ -22,6 +22,7 @@ static _Atomic uint64_t suspender; /* the thread that may call little; 0 = nobod
 
 static void (*hook)(enum fake_call call, void *data);
 static void *hook_data;
+static void (*_Atomic clock_hook)(void);
 
 struct plan {
     uint64_t at; /* number of the use; 0 = none */
@@ -145,6 +146,11 @@ void fake_before_each(void (*function)(enum fake_call call, void *data), void *d
     fake_unlock();
 }
 
+void fake_before_clock(void (*function)(void))
+{
+    atomic_store(&clock_hook, function);
+}
+
 uint64_t fake_uses(enum fake_call call)
 {
     return atomic_load(&uses[call]);
@@ -239,14 +245,22 @@ void fake_leave(void)
 }
 
 /* Not fake_enter: reading the clock is no call into the kernel, and takes no lock. */
-void fake_count_clock(void)
+void fake_enter_clock(void)
 {
+    void (*function)(void) = atomic_load(&clock_hook);
+
+    if (function && !is_in_hook) {
+        is_in_hook = true;
+        function();
+        is_in_hook = false;
+    }
     atomic_fetch_add_explicit(&uses[FAKE_CLOCK], 1, memory_order_relaxed);
 }
 
 void fake_calls_reset(void)
 {
     hook = NULL;
+    atomic_store(&clock_hook, NULL);
     memset(plans, 0, sizeof plans);
     plan_of_any = (struct plan){0};
     for (int call = 0; call < FAKE_CALLS; call++)

@@ -37,7 +37,8 @@ uint64_t fake_own_tid(void); /* the real one */
 /* By the thread that called: from now on, until _ends_, only some calls are allowed. */
 void fake_suspension_begins(void);
 void fake_suspension_ends(void);
-void fake_count_clock(void);
+/* Before a clock is read. Takes no lock. */
+void fake_enter_clock(void);
 void fake_calls_reset(void);
 
 /* ---- world.c ---------------------------------------------------------------- */
@@ -94,6 +95,10 @@ struct fake_facts {
 };
 bool fake_facts_of(uint64_t id, struct fake_facts *facts); /* false: gone */
 void fake_fill_extended(const struct fake_facts *facts, struct thread_extended_info *info);
+
+/* ---- task.c ----------------------------------------------------------------- */
+
+void fake_clocks_reset(void);
 
 /* ---- live.c: the real process ------------------------------------------------- */
 

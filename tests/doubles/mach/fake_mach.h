@@ -164,6 +164,15 @@ uint64_t fake_uses(enum fake_call call);
 uint64_t fake_uses_of_all(void); /* that can fail */
 const char *fake_call_text(enum fake_call call);
 
+/* ---- time (either mode) ----------------------------------------------------------- */
+
+/* So much of it passes at once, and stays passed: while the machine is awake, and in sleep. */
+void fake_time_passes(uint64_t awake_ns, uint64_t asleep_ns);
+/* Nothing else moves the clocks from now on, until fake_reset or fake_live. */
+void fake_hold_clocks(void);
+/* Called before every reading of a clock; it may let time pass. NULL = none. */
+void fake_before_clock(void (*hook)(void));
+
 /* ---- what is outstanding --------------------------------------------------------- */
 
 struct fake_outstanding {

@@ -6,6 +6,7 @@
 #include "fake_inside.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/sysctl.h>
@@ -397,12 +398,71 @@ kern_return_t mach_timebase_info(mach_timebase_info_t info)
     return code;
 }
 
+/* What a test let pass: the one on all clocks of the machine, the other on those that
+ * go on in its sleep. */
+static _Atomic uint64_t awake_ns, asleep_ns;
+/* A test's hand alone moves the clocks; they stood like this when it began. */
+static atomic_bool are_held;
+static struct timespec held_uptime, held_continuous, held_wall;
+
+void fake_hold_clocks(void)
+{
+    clock_gettime(CLOCK_MONOTONIC, &held_uptime);
+    clock_gettime(CLOCK_BOOTTIME, &held_continuous);
+    clock_gettime(CLOCK_REALTIME, &held_wall);
+    atomic_store(&are_held, true);
+}
+
+void fake_clocks_reset(void)
+{
+    atomic_store(&are_held, false);
+}
+
+void fake_time_passes(uint64_t awake, uint64_t asleep)
+{
+    atomic_fetch_add(&awake_ns, awake);
+    atomic_fetch_add(&asleep_ns, asleep);
+}
+
+static const struct timespec *held(clockid_t clock)
+{
+    switch (clock) {
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_COARSE:
+        return &held_uptime;
+    case CLOCK_BOOTTIME:
+        return &held_continuous;
+    case CLOCK_REALTIME:
+        return &held_wall;
+    default:
+        return NULL; /* of CPU time */
+    }
+}
+
+int fake_clock_gettime(clockid_t clock, struct timespec *now)
+{
+    const struct timespec *then = held(clock);
+
+    fake_enter_clock();
+    if (then && atomic_load(&are_held))
+        *now = *then;
+    else if (clock_gettime(clock, now) != 0)
+        return -1;
+    if (then) {
+        uint64_t ns = (uint64_t)now->tv_nsec + atomic_load(&awake_ns);
+        if (then != &held_uptime)
+            ns += atomic_load(&asleep_ns);
+        now->tv_sec += (time_t)(ns / NS_PER_S);
+        now->tv_nsec = (long)(ns % NS_PER_S);
+    }
+    return 0;
+}
+
 static uint64_t read_ns(clockid_t clock)
 {
     struct timespec now = {0, 0};
 
-    fake_count_clock();
-    clock_gettime(clock, &now);
+    fake_clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
@@ -435,6 +495,8 @@ kern_return_t mach_wait_until(uint64_t deadline)
 {
     uint64_t hz = clock_hz();
     uint64_t ns = deadline / hz * NS_PER_S + deadline % hz * NS_PER_S / hz;
+    uint64_t passed = atomic_load(&awake_ns);
+    ns = ns > passed ? ns - passed : 0;
     struct timespec until = {(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
     int result = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 

@@ -23,6 +23,7 @@ static void empty(bool is_scripted)
     fake_calls_reset();
     fake_suspension_reset();
     fake_rights_reset();
+    fake_clocks_reset();
     memset(&fake_world, 0, sizeof fake_world);
     fake_world.is_scripted = is_scripted;
     fake_world.gone_code = MACH_SEND_INVALID_DEST;
@@ -46,7 +47,7 @@ void fake_reset(void)
     fake_lock();
     empty(true);
     fake_world.machine = FAKE_APPLE_SILICON;
-    clock_gettime(CLOCK_REALTIME, &now);
+    fake_clock_gettime(CLOCK_REALTIME, &now);
     fake_world.process = (struct fake_process){.resident_bytes = 10 << 20,
                                                .peak_bytes = 12 << 20,
                                                .virtual_bytes = UINT64_C(400) << 30,
