@@ -35,6 +35,9 @@ struct hl_plat {
     struct hl_plat_bell bell;
     struct hl_plat_capture *capture; /* stack.c; NULL = no memory for it */
     const char *why[HL_PLAT_KEYS];
+    /* wait.c */
+    bool has_waited;
+    uint64_t lead_ns; /* at the end of the last wait: of the clock that goes on in sleep */
     /* process.c */
     enum { HL_PLAT_TICKS_UNSURE, HL_PLAT_TICKS_RIGHT, HL_PLAT_TICKS_WRONG } ticks;
     const char *why_not_ticks; /* a constant text where they are wrong */

@@ -1,7 +1,8 @@
-/* platform/darwin/wait.c - the monitor's sleep, and for how long the machine slept in it.
+/* platform/darwin/wait.c - the monitor's sleep, and for how long the machine slept.
  *
  * The clock of all ages stands still while the machine sleeps, CLOCK_MONOTONIC_RAW
- * (mach_continuous_time) does not: what it gains on the other meanwhile is the sleep.
+ * (mach_continuous_time) does not: what it gains on the other from the end of one wait to
+ * the end of the next is the sleep, whatever the monitor did meanwhile.
  * A stop of the process is not told from lateness: nothing public counts the switches
  * of a thread or for how long it wanted a core.
  */
@@ -36,20 +37,32 @@ static struct lead read_lead(void)
     return best;
 }
 
-/* The true lead lies between ns - width and ns. */
-static uint64_t suspended_between(struct lead before, struct lead after)
+/* The most that it can have been when the last wait ended. It never shrinks: a later reading
+ * that says less is the better one. Before the first wait: when this one begins. */
+static uint64_t last_lead_ns(const struct hl_plat *plat)
 {
-    int64_t grown = (int64_t)(after.ns - before.ns) - (int64_t)after.width_ns;
+    uint64_t now_ns = read_lead().ns;
+
+    return plat->has_waited && (int64_t)(now_ns - plat->lead_ns) > 0 ? plat->lead_ns : now_ns;
+}
+
+/* The true lead lies between ns - width and ns. */
+static uint64_t suspended_since(uint64_t before_ns, struct lead after)
+{
+    int64_t grown = (int64_t)(after.ns - before_ns) - (int64_t)after.width_ns;
 
     return grown >= (int64_t)SUSPENSION_NS ? (uint64_t)grown : 0;
 }
 
 void hl_plat_wait(struct hl_plat *plat, uint64_t timeout_ns, struct hl_plat_wait *wait)
 {
-    struct lead before = read_lead();
+    uint64_t before_ns = last_lead_ns(plat);
 
     hl_plat_bell_sleep(&plat->bell, timeout_ns, wait);
-    wait->suspended_ns = suspended_between(before, read_lead());
+    struct lead after = read_lead();
+    wait->suspended_ns = suspended_since(before_ns, after);
+    plat->lead_ns = after.ns;
+    plat->has_waited = true;
 }
 
 void hl_plat_wake(struct hl_plat *plat)
