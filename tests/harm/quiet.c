@@ -7,6 +7,7 @@
  * tests/stress/quiet_push.c asks the same of scopes alone, and kills who calls the system.
  */
 #define _GNU_SOURCE
+#include "../sanitize/has.h"
 #include "harm.h"
 
 #include <heartline/monitor.h>
@@ -17,16 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#endif
-
-#if !defined(__GLIBC__) || defined(SANITIZED)
+#if !defined(__GLIBC__) || HAS_SANITIZER
 
 static void quiet(void)
 {

@@ -20,7 +20,7 @@
 #include <string.h>
 
 #define EVERYTHING ((1u << HL_PLAT_KEYS) - 1)
-#define SAMPLES (IS_SANITIZED ? 100000 : 10000)
+#define SAMPLES (HAS_ADDRESS_SANITIZER ? 100000 : 10000)
 #define RUNS 20
 #define CROWD 24
 

@@ -2,6 +2,7 @@
 #ifndef TESTS_MACH_TORTURE_H
 #define TESTS_MACH_TORTURE_H
 
+#include "../sanitize/has.h"
 #include "scenario.h"
 
 #include <errno.h>
@@ -14,17 +15,6 @@
 #define S UINT64_C(1000000000)
 /* Both a whole number of ticks, on every machine of the model, and of microseconds. */
 #define EXACT_NS UINT64_C(125000)
-
-#if defined(__SANITIZE_ADDRESS__)
-#define IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IS_SANITIZED 1
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED 0
-#endif
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 

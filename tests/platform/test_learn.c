@@ -4,6 +4,7 @@
  * left behind: the process ends with the test.
  */
 #define _GNU_SOURCE
+#include "../sanitize/has.h"
 #include "helper.h"
 
 #include <dirent.h>
@@ -120,19 +121,12 @@ static void expect(enum hl_plat_wait_for kind, void (*wait)(void *), void *thing
 }
 
 /* Threads in a forked child may hang in a sanitizer, whose locks are not the child's. */
-#if defined(__has_feature)
-#define HAS_SANITIZER (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SANITIZER 1
-#else
-#define HAS_SANITIZER 0
-#endif
 #define NEEDS_FORK()   \
     if (HAS_SANITIZER) \
     cr_skip("under a sanitizer, forked children have no threads")
 
 /* What a sanitizer runs itself, and other C libraries, need not be recognised. */
-#if !defined(__GLIBC__) || defined(__SANITIZE_THREAD__)
+#if !defined(__GLIBC__) || HAS_THREAD_SANITIZER
 #define NEEDS_LEARNING() cr_skip("only glibc's own waits must be recognised")
 #else
 #define NEEDS_LEARNING() ONLY_ON_LINUX("this platform does not learn")

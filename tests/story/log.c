@@ -4,6 +4,8 @@
 #define _GNU_SOURCE
 #include "log.h"
 
+#include "../sanitize/has.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -54,14 +56,7 @@ double story_tick_ms(void)
 
 bool story_is_sanitized(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    return true;
-#endif
-#endif
-    return false;
+    return HAS_SANITIZER;
 }
 
 char *story_read_file(const char *path, size_t *length)

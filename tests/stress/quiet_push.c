@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "../../monitor/registry.h"
+#include "../sanitize/has.h"
 
 #include <heartline/scope.h>
 
@@ -13,16 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#endif
-
-#if !defined(__GLIBC__) || defined(SANITIZED)
+#if !defined(__GLIBC__) || HAS_SANITIZER
 
 int main(void)
 {

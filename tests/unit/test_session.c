@@ -1,6 +1,7 @@
 /* tests/unit/test_session.c - whole runs of the monitor under a fake clock. */
 #define _GNU_SOURCE
 #include "../../monitor/departures.h"
+#include "../sanitize/has.h"
 #include "story.h"
 
 #include <errno.h>
@@ -956,16 +957,10 @@ Test(session, the_story_of_the_manual_in_text)
 
 /* ---- the monitor allocates nothing ------------------------------------------------------------------------------------ */
 
-#if defined(__has_feature)
-#define HAS_FEATURE(feature) __has_feature(feature)
-#else
-#define HAS_FEATURE(feature) 0
-#endif
-
 static _Thread_local volatile bool counts_allocations;
 static _Atomic uint64_t allocations;
 
-#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+#if HAS_ADDRESS_SANITIZER
 int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
                                               void (*on_free)(const volatile void *));
 static void on_malloc(const volatile void *memory, size_t size)
@@ -983,7 +978,7 @@ static bool count_allocations(void)
 {
     return __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free) > 0;
 }
-#elif defined(__GLIBC__) && !defined(__SANITIZE_THREAD__) && !HAS_FEATURE(thread_sanitizer)
+#elif defined(__GLIBC__) && !HAS_THREAD_SANITIZER
 /* glibc uses these in place of its own when a program defines them. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
