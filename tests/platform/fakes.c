@@ -76,10 +76,10 @@ static bool is_fake(const char *path, int flags, int *descriptor)
 
 /* The linker turns the platform's calls into __wrap_, and __real_ into the C library's.
  * Both names of each: which one is called follows from the size of its offsets. */
-#define WRAP_OPEN(name)                                     \
-    int __real_##name(const char *path, int flags, ...);    \
-    int __wrap_##name(const char *path, int flags, ...);    \
-    int __wrap_##name(const char *path, int flags, ...)     \
+#define WRAP(name, parameters, arguments)                   \
+    int __real_##name parameters;                           \
+    int __wrap_##name parameters;                           \
+    int __wrap_##name parameters                            \
     {                                                       \
         int descriptor;                                     \
         va_list rest;                                       \
@@ -88,27 +88,13 @@ static bool is_fake(const char *path, int flags, int *descriptor)
         va_end(rest);                                       \
         if (is_fake(path, flags, &descriptor))              \
             return descriptor;                              \
-        return __real_##name(path, flags, mode);            \
-    }
-#define WRAP_OPENAT(name)                                               \
-    int __real_##name(int directory, const char *path, int flags, ...); \
-    int __wrap_##name(int directory, const char *path, int flags, ...); \
-    int __wrap_##name(int directory, const char *path, int flags, ...)  \
-    {                                                                   \
-        int descriptor;                                                 \
-        va_list rest;                                                   \
-        va_start(rest, flags);                                          \
-        int mode = flags & O_CREAT ? va_arg(rest, int) : 0;             \
-        va_end(rest);                                                   \
-        if (is_fake(path, flags, &descriptor))                          \
-            return descriptor;                                          \
-        return __real_##name(directory, path, flags, mode);             \
+        return __real_##name arguments;                     \
     }
 
-WRAP_OPEN(open)
-WRAP_OPEN(open64)
-WRAP_OPENAT(openat)
-WRAP_OPENAT(openat64)
+WRAP(open, (const char *path, int flags, ...), (path, flags, mode))
+WRAP(open64, (const char *path, int flags, ...), (path, flags, mode))
+WRAP(openat, (int directory, const char *path, int flags, ...), (directory, path, flags, mode))
+WRAP(openat64, (int directory, const char *path, int flags, ...), (directory, path, flags, mode))
 
 /* ---- the vDSO ------------------------------------------------------------------ */
 
