@@ -130,6 +130,18 @@ int harm_main(int argc, char **argv, const struct harm_check *checks)
     return wrong > 0;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+double harm_median(double *values, size_t count)
+{
+    qsort(values, count, sizeof *values, by_value);
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
+}
+
 /* ---- time, children, files ------------------------------------------------------ */
 
 uint64_t harm_now_ns(void)

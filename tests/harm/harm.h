@@ -42,6 +42,9 @@ _Noreturn void harm_cannot_run(const char *format, ...) __attribute__((format(pr
 /* Ends the program where the machine or the check itself is at fault, as a failure. */
 _Noreturn void harm_broken(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Leaves them in order. */
+double harm_median(double *values, size_t count);
+
 /* ---- time, children, files ---- */
 
 uint64_t harm_now_ns(void);

@@ -32,18 +32,6 @@
 
 #define STANDSTILL_MS 60000 /* for so long nothing at all: it hangs */
 
-static int by_value(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, by_value);
-    return values[count / 2];
-}
-
 /* The kernel lists a thread a moment longer than it can be joined. */
 static bool await_entries(const char *path, unsigned count)
 {
@@ -260,7 +248,7 @@ static void stops_part(void)
         stops[i] = stop_while_it_hangs();
         sleeps[i] = sleep_as_long();
     }
-    double stop = median(stops, count), sleep = median(sleeps, count);
+    double stop = harm_median(stops, count), sleep = harm_median(sleeps, count);
     if (stop > sleep + STOP_MS)
         harm_wrong("stop took %.0f ms where a sleep of %d ms took %.0f", stop, STOP_MS, sleep);
     harm_part("stop beside a sink that hangs %.1f ms (a sleep of %d ms: %.1f)", stop, STOP_MS,
@@ -376,7 +364,8 @@ static double compare_way(const struct way *way, const char *log, size_t count)
         off[i] = without.took_ms;
         on[i] = with.took_ms;
     }
-    double added = median(on, count) - median(off, count), hand = median(hands, count);
+    double added = harm_median(on, count) - harm_median(off, count),
+           hand = harm_median(hands, count);
     slowest_hand = hand > slowest_hand ? hand : slowest_hand;
     if (added > MOST_ADDED_MS + 2 * hand)
         harm_wrong("%s takes %.1f ms longer, where a handshake takes %.1f", way->name, added, hand);

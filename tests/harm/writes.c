@@ -327,20 +327,6 @@ static struct latency *push_for_a_window(const char *label)
     return &latency;
 }
 
-static int compare(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
-static double median(const double *values, size_t count)
-{
-    double sorted[MOST_WINDOWS];
-    memcpy(sorted, values, count * sizeof *values);
-    qsort(sorted, count, sizeof *sorted, compare);
-    return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
-}
-
 struct windows {
     double idle_ns[MOST_WINDOWS], blocked_ns[MOST_WINDOWS], ratio; /* p99.9 of each */
     size_t count;
@@ -360,8 +346,8 @@ static void push_in_windows(struct windows *windows, struct channel *channel, co
         windows->blocked_ns[windows->count] = percentile_ns(latency, 999);
         windows->waits += latency->waits;
         windows->count++;
-        windows->ratio =
-            median(windows->blocked_ns, windows->count) / median(windows->idle_ns, windows->count);
+        windows->ratio = harm_median(windows->blocked_ns, windows->count) /
+                         harm_median(windows->idle_ns, windows->count);
     } while (windows->count < least || (windows->ratio > 1.05 && windows->count < most));
     drain(channel);
 }
@@ -526,7 +512,7 @@ static void stop_again_and_again(struct stops *stops)
         stops->worst_ms = blocked > stops->worst_ms ? blocked : stops->worst_ms;
         stops->idle_worst_ms = idle > stops->idle_worst_ms ? idle : stops->idle_worst_ms;
     }
-    if (median(stops->blocked_ms, rounds) > 250)
+    if (harm_median(stops->blocked_ms, rounds) > 250)
         harm_wrong("half of the stops took more than 250 ms");
 }
 
@@ -602,7 +588,7 @@ static void blocked(void)
     harm_figure("push+pop p99.9 %.0f ns, %.3f of that beside an idle log (medians of %zu windows "
                 "of each), 0 waits; stop at most %.1f ms (%.1f idle), %.0f beside a callback that "
                 "hangs; %" PRIu64 " written + %" PRIu64 " dropped = %" PRIu64 " due",
-                median(windows.blocked_ns, windows.count), windows.ratio, windows.count,
+                harm_median(windows.blocked_ns, windows.count), windows.ratio, windows.count,
                 stops.worst_ms, stops.idle_worst_ms, timeout_ms, written.lines,
                 written.stop_dropped, written_due(&written, 1));
 }
