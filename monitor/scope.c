@@ -38,6 +38,7 @@
  * (load and compare each), version (load, or, store), watch and kind (load and
  * test), depth (store). Any other pop reads the time as well and stores it.
  */
+#include "counters.h"
 #include "registry.h"
 #include "wake.h"
 
@@ -144,55 +145,6 @@ static COLD size_t cut(char text[HL_LABEL_BYTES], const char *label)
     return length + sizeof ELLIPSIS - 1;
 }
 
-/* ---- progress counters ---------------------------------------------------- */
-
-static bool counter_is_open(const struct monitor_progress *counter)
-{
-    return hl_counter_get(&counter->generation) != 0;
-}
-
-/* Odd, so neither 0 nor the name of a thread; and spread over all bits, so that no
- * two of them differ by just what two threads' names differ by. */
-static uint64_t generation_of(uint64_t number)
-{
-    return (2 * number + 1) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-/* Takes turns, so that a counter rests for 64 others before it is used again.
- * Returns its number + 1; 0 = none to be had. */
-static uint64_t open_counter(struct hl_record *record, uint64_t total)
-{
-    if (!record->counters)
-        return 0;
-    uint32_t number = record->next_counter;
-    for (int open = 0; counter_is_open(&record->counters[number]); open++) {
-        if (open == HL_COUNTERS)
-            return 0; /* lost by pushes that a signal handler left with longjmp */
-        number = (number + 1) % HL_COUNTERS;
-    }
-    record->next_counter = (number + 1) % HL_COUNTERS;
-    struct monitor_progress *counter = &record->counters[number];
-    uint64_t generation = generation_of(counter->opened++);
-    hl_counter_release(&counter->own, 0);
-    hl_counter_release(&counter->shared, 0);
-    hl_counter_release(&counter->total, total);
-    hl_counter_release(&counter->owner, generation ^ monitor_thread_());
-    hl_counter_release(&counter->generation, generation);
-    return number + 1;
-}
-
-static void close_counter(struct hl_record *record, uint64_t kind)
-{
-    struct monitor_progress *counter = &record->counters[hl_kind_counter(kind) - 1];
-    hl_counter_release(&counter->owner, 0);
-    hl_counter_release(&counter->generation, 0);
-}
-
-static uint64_t counter_value(const struct monitor_progress *counter)
-{
-    return hl_counter_get(&counter->own) + hl_counter_get(&counter->shared);
-}
-
 /* ---- ends that somebody waits for ----------------------------------------- */
 
 static uint64_t covering_progress(const struct hl_record *record, uint32_t index)
@@ -200,7 +152,7 @@ static uint64_t covering_progress(const struct hl_record *record, uint32_t index
     for (uint32_t i = index + 1; i-- > 0;) {
         uint64_t number = hl_kind_counter(hl_get(&record->frames[i].kind));
         if (number)
-            return counter_value(&record->counters[number - 1]);
+            return hl_counter_value(&record->counters[number - 1]);
     }
     return HL_UNKNOWN;
 }
@@ -279,7 +231,7 @@ static inline void close_counter_of(struct hl_record *record, const struct hl_fr
 {
     uint64_t kind = hl_get(&frame->kind);
     if (UNLIKELY(kind & HL_KIND_COUNTER))
-        close_counter(record, kind);
+        hl_counter_close(&record->counters[hl_kind_counter(kind) - 1]);
 }
 
 /* In one register: gcc would work out parts of the address again and again, and keep
@@ -456,7 +408,7 @@ static ALWAYS_INLINE monitor_scope_token push_usual(struct hl_record *record, ui
     frame->function = function;          /* repaired like any other scope */
     store_label(frame, label, length);
     if (total)
-        kind |= open_counter(record, *total) << HL_KIND_COUNTER_SHIFT;
+        kind |= hl_counter_open(record, *total) << HL_KIND_COUNTER_SHIFT;
     hl_release(&frame->kind, kind);
     uint64_t now = now_ns();
     hl_release(&frame->pushed_ns, now);
@@ -530,8 +482,7 @@ static scope_progress handle_of(monitor_scope_token token)
     uint64_t number = hl_kind_counter(hl_get(&record->frames[token.index].kind));
     if (number == 0)
         return (scope_progress){NULL, 0};
-    struct monitor_progress *counter = &record->counters[number - 1];
-    return (scope_progress){counter, hl_counter_get(&counter->generation)};
+    return hl_counter_handle(&record->counters[number - 1]);
 }
 
 AT_LINE void monitor_scope_push(const char *label, size_t length, unsigned kind, const void *frame,
@@ -731,27 +682,4 @@ void monitor_scope_expect(uint64_t limit_ms)
                (version & ~(uint64_t)HL_VERSION_MINOR) | ((version + 2) & (HL_VERSION_MINOR - 1)));
     if (limit_ms)
         hl_wake_by(now + limit_ms * 1000000);
-}
-
-/* ---- progress -------------------------------------------------------------------- */
-
-uintptr_t monitor_scope_thread(void)
-{
-    return hl_own_name();
-}
-
-void monitor_progress_add(scope_progress progress, uint64_t n)
-{
-    monitor_progress_add_(progress, n);
-}
-
-/* Always through `shared`, also by the owner: two setters at once then leave
- * the value of one of them, not a mixture. */
-void monitor_progress_set(scope_progress progress, uint64_t current, uint64_t total)
-{
-    struct monitor_progress *counter = progress.counter;
-    if (!counter || hl_counter_acquire(&counter->generation) != progress.generation)
-        return;
-    hl_counter_release(&counter->shared, current - hl_counter_get(&counter->own));
-    hl_counter_release(&counter->total, total);
 }

@@ -1,7 +1,7 @@
 /* The real writer and the real reader of monitor/record.h, in every way that C11's
  * memory lets them meet.
  *
- * scope.c, registry.c and snapshot.c are compiled with the <stdatomic.h> of shim/, so
+ * counters.c, registry.c, scope.c and snapshot.c are compiled with the <stdatomic.h> of shim/, so
  * all that they do to memory is done to that of model.h. An owner does something
  * short; then the monitor reads, with every choice of what it sees. What is true is
  * known: after each store of the owner, the stack is read by one who sees
