@@ -224,9 +224,10 @@ static void add_quota(struct hl_plat *plat, const char *directory, uint64_t quot
     if (period == 0 || quota > UINT64_MAX / 1000)
         return;
     uint64_t milli = quota * 1000 / period;
+    milli = milli > 0 ? milli : 1;
     if (milli >= smallest->quota_milli)
         return;
-    smallest->quota_milli = milli > 0 ? milli : 1;
+    smallest->quota_milli = milli;
     int length = snprintf(plat->throttled, sizeof plat->throttled, "%s/cpu.stat", directory);
     if (length < 0 || (size_t)length >= sizeof plat->throttled)
         plat->throttled[0] = 0;

@@ -118,6 +118,20 @@ Test(faked_limits, a_quota_is_never_zero_and_never_wraps)
     cr_assert_geq(limits.cores_milli, 1000);
 }
 
+Test(faked_limits, of_groups_with_as_little_the_innermost_says_how_long_it_took)
+{
+    fake("/fake/a/cpu.max", "1000 10000000\n");
+    fake("/fake/cpu.max", "2000 10000000\n");
+    fake("/fake/a/cpu.stat", "throttled_usec 7\n");
+    fake("/fake/cpu.stat", "throttled_usec 9\n");
+    cr_assert_eq(limits_of("0::/a\n", CGROUP2).quota_milli, 1, "both are less than that");
+    cr_assert_eq(throttled(), 7000);
+    fake("/fake/a/cpu.max", "150000 100000\n");
+    fake("/fake/cpu.max", "150000 100000\n");
+    cr_assert_eq(limits_of("0::/a\n", CGROUP2).quota_milli, 1500);
+    cr_assert_eq(throttled(), 7000);
+}
+
 Test(faked_limits, time_taken_that_is_not_told_says_why)
 {
     fake("/fake/cpu.max", "50000 100000\n");
