@@ -2,45 +2,59 @@
 #define _GNU_SOURCE
 #include "fakes.h"
 
-#include <criterion/criterion.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 enum { FAKES = 32 };
 
 static struct {
-    const char *name, *text;
-    int error;
+    const char *name;
+    struct fake_file file;
 } fakes[FAKES];
 static size_t fakes_count;
+static fake_answer *answerer;
 
-static void add(const char *name, const char *text, int error)
+/* Also without Criterion. */
+static void need(bool condition, const char *what)
 {
-    cr_assert_lt(fakes_count, FAKES);
+    if (condition)
+        return;
+    fprintf(stderr, "fakes: %s\n", what);
+    abort();
+}
+
+static void add(const char *name, struct fake_file file)
+{
+    need(fakes_count < FAKES, "too many files");
     fakes[fakes_count].name = name;
-    fakes[fakes_count].text = text;
-    fakes[fakes_count++].error = error;
+    fakes[fakes_count++].file = file;
 }
 
 void fake(const char *name, const char *text)
 {
-    add(name, text, 0);
+    add(name, (struct fake_file){.bytes = text, .size = strlen(text)});
 }
 
 void fake_error(const char *name, int error)
 {
-    add(name, NULL, error);
+    add(name, (struct fake_file){.error = error});
 }
 
 void fake_nothing(void)
 {
     fakes_count = 0;
+}
+
+void fake_by(fake_answer *answer)
+{
+    answerer = answer;
 }
 
 static bool ends_with(const char *path, const char *end)
@@ -50,28 +64,40 @@ static bool ends_with(const char *path, const char *end)
     return length >= end_length && strcmp(path + length - end_length, end) == 0;
 }
 
-static int open_text(const char *text, int flags)
+static int open_file(const struct fake_file *file, int flags)
 {
     int descriptor = memfd_create("fake", flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
-    size_t size = strlen(text);
 
-    cr_assert(descriptor >= 0 && write(descriptor, text, size) == (ssize_t)size);
+    need(descriptor >= 0 && write(descriptor, file->bytes, file->size) == (ssize_t)file->size,
+         "no memory for a file");
     lseek(descriptor, 0, SEEK_SET);
     return descriptor;
+}
+
+static bool find(const char *path, struct fake_file *file)
+{
+    if (answerer)
+        return answerer(path, file);
+    for (size_t i = fakes_count; i-- > 0;) {
+        if (!ends_with(path, fakes[i].name))
+            continue;
+        *file = fakes[i].file;
+        return true;
+    }
+    return false;
 }
 
 /* Sets *descriptor; false: there is no fake of this name. */
 static bool is_fake(const char *path, int flags, int *descriptor)
 {
-    for (size_t i = fakes_count; i-- > 0;) {
-        if (!ends_with(path, fakes[i].name))
-            continue;
-        *descriptor = fakes[i].error ? -1 : open_text(fakes[i].text, flags);
-        if (fakes[i].error)
-            errno = fakes[i].error;
-        return true;
-    }
-    return false;
+    struct fake_file file;
+
+    if (!find(path, &file))
+        return false;
+    *descriptor = file.error ? -1 : open_file(&file, flags);
+    if (file.error)
+        errno = file.error;
+    return true;
 }
 
 /* The linker turns the platform's calls into __wrap_, and __real_ into the C library's.
@@ -95,22 +121,3 @@ WRAP(open, (const char *path, int flags, ...), (path, flags, mode))
 WRAP(open64, (const char *path, int flags, ...), (path, flags, mode))
 WRAP(openat, (int directory, const char *path, int flags, ...), (directory, path, flags, mode))
 WRAP(openat64, (int directory, const char *path, int flags, ...), (directory, path, flags, mode))
-
-/* ---- the vDSO ------------------------------------------------------------------ */
-
-unsigned long __real_getauxval(unsigned long type);
-unsigned long __wrap_getauxval(unsigned long type);
-
-static bool has_vdso;
-static unsigned long vdso;
-
-void fake_vdso(unsigned long address)
-{
-    has_vdso = true;
-    vdso = address;
-}
-
-unsigned long __wrap_getauxval(unsigned long type)
-{
-    return has_vdso && type == AT_SYSINFO_EHDR ? vdso : __real_getauxval(type);
-}

@@ -11,13 +11,21 @@
 #ifndef TESTS_PLATFORM_FAKES_H
 #define TESTS_PLATFORM_FAKES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Both are kept by pointer. The newest of a name counts. */
 void fake(const char *name, const char *text);
 void fake_error(const char *name, int error);
 void fake_nothing(void);
-/* Where the kernel says that it mapped its functions; 0 = nowhere. */
-void fake_vdso(unsigned long address);
+
+/* Who is asked about every path instead of the above. false: it is not faked. */
+struct fake_file {
+    const char *bytes;
+    size_t size;
+    int error; /* instead; 0 = none */
+};
+typedef bool fake_answer(const char *path, struct fake_file *file);
+void fake_by(fake_answer *answer);
 
 #endif

@@ -11,9 +11,28 @@
 #include <inttypes.h>
 #include <link.h>
 #include <stddef.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 
 /* ---- the vDSO ----------------------------------------------------------------------------- */
+
+unsigned long __real_getauxval(unsigned long type);
+unsigned long __wrap_getauxval(unsigned long type);
+
+static bool has_vdso;
+static unsigned long vdso;
+
+/* Where the kernel says that it mapped its functions; 0 = nowhere. */
+static void fake_vdso(unsigned long address)
+{
+    has_vdso = true;
+    vdso = address;
+}
+
+unsigned long __wrap_getauxval(unsigned long type)
+{
+    return has_vdso && type == AT_SYSINFO_EHDR ? vdso : __real_getauxval(type);
+}
 
 enum { SYMBOLS = 4, VADDR = 0x10000 };
 
