@@ -367,6 +367,24 @@ Test(config, a_bad_value_of_continuation_bytes_alone_leaves_the_ellipsis)
     cr_expect_str_eq(config.bad[0].value, "\xe2\x80\xa6");
 }
 
+Test(config, bad_values_of_continuation_bytes_are_noted_whole_and_each_by_itself)
+{
+    char longest[128] = "";
+    memset(longest, 0xbf, sizeof longest - 1);
+    scripted_setenv("HEARTLINE_INTERVAL", "\x80");
+    scripted_setenv("HEARTLINE_STALL", longest);
+    scripted_setenv("HEARTLINE_FORMAT", "json");
+    cr_assert_eq(resolve_defaults(), 0);
+    cr_assert_eq(config.bad_count, 2);
+    cr_expect_str_eq(config.bad[0].variable, "HEARTLINE_INTERVAL");
+    cr_expect_str_eq(config.bad[0].value, "\x80");
+    cr_expect_str_eq(config.bad[1].variable, "HEARTLINE_STALL");
+    cr_expect_str_eq(config.bad[1].value, longest);
+    cr_expect_eq(config.options.interval_ms, 60000);
+    cr_expect_eq(config.options.stall_ms, 120000);
+    cr_expect_eq(config.options.format, MONITOR_JSON, "what is good beside them counts");
+}
+
 Test(config, a_log_from_the_environment_takes_the_place_of_the_programs_sink)
 {
     monitor_options options = defaults();
