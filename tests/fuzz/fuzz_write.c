@@ -54,14 +54,20 @@ static void fill_text(char *text, size_t capacity)
     fuzz_text(&input, text, capacity);
 }
 
-/* A name may fill its room, and then has no end. */
+/* As above, but it may fill its room, and then has no end. */
+static void fill_room(char *room, size_t size)
+{
+    char text[128];
+    MUST(size < sizeof text, "a room of %zu bytes", size);
+    size_t length = fuzz_text(&input, text, size + 1);
+    memset(room, 0, size);
+    memcpy(room, text, length);
+}
+
 static void fill_thread(struct hl_thread_ref *thread)
 {
-    char name[HL_NAME_BYTES + 1];
     thread->tid = fuzz_number(&input);
-    size_t length = fuzz_text(&input, name, sizeof name);
-    memset(thread->name, 0, sizeof thread->name);
-    memcpy(thread->name, name, length);
+    fill_room(thread->name, sizeof thread->name);
 }
 
 static uint64_t number(enum want_kind kind, const char *key)
@@ -395,16 +401,12 @@ static void evidence(struct hl_evidence_view *event, char state[2])
     event->channel_unknown = text_or_unknown(event->channel, sizeof event->channel, "wchan");
 }
 
-/* Labels in an array may fill their room, and then have no end. */
 static size_t fill_many(char *many, size_t each, size_t most)
 {
     size_t count = fuzz_below(&input, (unsigned)most + 1);
     memset(many, 0, most * each);
-    for (size_t i = 0; i < count; i++) {
-        char one[128];
-        size_t length = fuzz_text(&input, one, each + 1);
-        memcpy(many + i * each, one, length);
-    }
+    for (size_t i = 0; i < count; i++)
+        fill_room(many + i * each, each);
     return count;
 }
 
@@ -599,11 +601,8 @@ static size_t fill_metrics(monitor_metrics *metrics)
     metrics->threads = threads;
     metrics->thread_count = fuzz_below(&input, 9);
     for (size_t i = 0; i < metrics->thread_count; i++) {
-        char name[sizeof threads[i].name + 1];
         threads[i].tid = fuzz_number(&input);
-        size_t length = fuzz_text(&input, name, sizeof name);
-        memset(threads[i].name, 0, sizeof threads[i].name);
-        memcpy(threads[i].name, name, length);
+        fill_room(threads[i].name, sizeof threads[i].name);
         threads[i].cpu_known = fuzz_bool(&input);
         threads[i].cpu_percent = some_double();
     }
