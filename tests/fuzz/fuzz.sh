@@ -65,7 +65,7 @@ fuzz() {
     local name=$1 found=$folder/found/$1 broken=$folder/broken/$1
     local words=$folder/$name.log
     mkdir -p "$found" "$broken"
-    "$build/tests/fuzz/fuzz-$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+    "$build/tests/fuzz/fuzz-$name" -max_total_time="$seconds" -timeout=120 -rss_limit_mb=2048 \
         -max_len=4096 -len_control=50 -use_value_profile=1 -print_final_stats=1 \
         -artifact_prefix="$broken/" "$found" "tests/fuzz/corpus/$name" >"$words" 2>&1 </dev/null
 }
