@@ -73,23 +73,12 @@ static void meet_beat(const struct record *record)
     least_cpu_ns = cpu_ns < least_cpu_ns ? cpu_ns : least_cpu_ns;
 }
 
-static bool read_with_reals(struct record *record)
-{
-    record->json = json_loads(record->line, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
-    const char *word = json_string_value(json_object_get(record->json, "record"));
-    if (word)
-        strncpy(record->word, word, sizeof record->word - 1);
-    return word != NULL;
-}
-
 static void take_line(void *data, enum monitor_level level, const char *line, size_t length)
 {
     struct record record;
     (void)data, (void)level;
     MUST(strlen(line) == length, "not terminated at its length");
     const char *trouble = record_read(&record, 1, line, length);
-    if (trouble && *line == '{' && !record.json && read_with_reals(&record))
-        trouble = NULL; /* a number beyond 63 bits, of which jansson knows none */
     MUST(!trouble, "%s: %s", trouble, line);
     if (record.json) {
         meet_numbers(record.json);

@@ -657,37 +657,13 @@ static void meet_line(const struct hl_line *line)
     }
 }
 
-/* jansson has no integers beyond 63 bits; such a line it reads as other readers do. */
-static bool read_with_reals(struct record *record, const char *line)
-{
-    json_decref(record->json);
-    record->json = json_loads(line, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
-    const char *word = json_string_value(json_object_get(record->json, "record"));
-    snprintf(record->word, sizeof record->word, "%s", word ? word : "");
-    return word != NULL;
-}
-
-static bool has_huge_number(const struct wants *wants, const struct hl_line_head *head)
-{
-    bool has = head->pid > INT64_MAX;
-    for (size_t i = 0; i < wants->count; i++) {
-        const struct want *want = &wants->all[i];
-        has |= want->n > INT64_MAX || want->m > INT64_MAX;
-        has |= want->kind == WANT_PERCENT && percent_of(want->n, want->m) > 9e18;
-    }
-    return has;
-}
-
 void wants_meet(const struct wants *wants, const struct hl_line_head *head,
                 const struct hl_line *line)
 {
     struct record record;
     meet_line(line);
     const char *trouble = record_read(&record, !head->has_time, line->bytes, line->length - 1);
-    bool is_read = trouble == NULL;
-    if (!is_read && head->format == MONITOR_JSON && has_huge_number(wants, head))
-        is_read = read_with_reals(&record, line->bytes);
-    MUST(is_read, "%s: %s", trouble, line->bytes);
+    MUST(!trouble, "%s: %s", trouble, line->bytes);
     MUST(!says_truncated(&record) || wants->may_say_truncated || line->length > 500,
          "cut, and there was room: %s", line->bytes);
     meet_record(wants, head, &record);
