@@ -30,28 +30,6 @@ static bool is_known(struct hl_line *line, uint64_t n)
     return false;
 }
 
-static void begin(struct hl_line *line, const struct hl_line_head *head, const char *record)
-{
-    hl_put(line, "{\"schema\":1");
-    if (head->has_time) {
-        hl_put(line, ",\"ts\":\"");
-        hl_put_time(line, head->wall_ms);
-        hl_put(line, "\"");
-    }
-    hl_put(line, ",\"pid\":");
-    hl_put_number(line, head->pid);
-    hl_put(line, ",\"record\":\"");
-    hl_put(line, record);
-    hl_put(line, "\"");
-}
-
-static void end(struct hl_line *line)
-{
-    hl_put(line, "}");
-}
-
-/* ---- Numbers ---- */
-
 /* A reader with integers of 64 bits has them with a sign, and refuses the whole line. */
 static void mark_as_real(struct hl_line *line, bool is_too_large)
 {
@@ -64,6 +42,28 @@ static void integer(struct hl_line *line, uint64_t n)
     hl_put_number(line, n);
     mark_as_real(line, n > INT64_MAX);
 }
+
+static void begin(struct hl_line *line, const struct hl_line_head *head, const char *record)
+{
+    hl_put(line, "{\"schema\":1");
+    if (head->has_time) {
+        hl_put(line, ",\"ts\":\"");
+        hl_put_time(line, head->wall_ms);
+        hl_put(line, "\"");
+    }
+    hl_put(line, ",\"pid\":");
+    integer(line, head->pid);
+    hl_put(line, ",\"record\":\"");
+    hl_put(line, record);
+    hl_put(line, "\"");
+}
+
+static void end(struct hl_line *line)
+{
+    hl_put(line, "}");
+}
+
+/* ---- Numbers ---- */
 
 static void number(struct hl_line *line, const char *key, const char *unit, uint64_t n)
 {

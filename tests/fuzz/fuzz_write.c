@@ -710,7 +710,7 @@ static void begin_head(void)
     uint8_t how = fuzz_byte(&input);
     head = (struct hl_line_head){.has_time = how & 1};
     head.wall_ms = how & 2 ? fuzz_number(&input) : UINT64_C(1795224900123);
-    head.pid = how & 4 ? fuzz_number(&input) : 4242;
+    head.pid = how & 4 ? fuzz_number(&input) >> 1 : 4242;
     head.pid += head.pid == 0;
     head.tag = how & 8 ? some_text() : NULL;
 }
