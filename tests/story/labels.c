@@ -54,7 +54,7 @@ Test(labels, freed_unmapped_and_unloaded_they_are_shown_as_they_were)
                  .env = {formats[i], "HEARTLINE_INTERVAL=20ms", "HEARTLINE_STALL=50ms"},
                  .log_to_file = true);
         ENDS_WITH(log, 0);
-        SAYS(log, log_fact(log, "mapped", 0) == 0, "the plugin is still there");
+        SAYS(log, log_fact(log, "loaded", 0) == 0, "the plugin is still there");
         const struct record *stall;
         SAYS(log, log_stalls(log, "label of a plugin", &stall) == 1, "the stall");
         SAYS(log,
