@@ -3,8 +3,6 @@
 
 #include "../platform/platform.h"
 
-#include <string.h>
-
 enum { FREE, BEING_FILLED, FULL };
 
 static struct place {
@@ -20,16 +18,6 @@ static struct place *take_free_place(void)
             return &places[i];
     }
     return NULL;
-}
-
-static void copy_innermost(const struct hl_record *record, uint64_t depth, char label[])
-{
-    const struct hl_frame *frame = &record->frames[depth - 1];
-    for (size_t i = 0; i < HL_LABEL_WORDS; i++) {
-        uint64_t word = hl_get(&frame->label[i]);
-        memcpy(label + i * 8, &word, 8);
-    }
-    label[HL_LABEL_BYTES - 1] = '\0';
 }
 
 static bool innermost_is_kept(const struct hl_record *record, uint64_t depth)
@@ -48,7 +36,7 @@ void hl_departures_leave(const struct hl_record *record, bool by_itself)
     if (by_itself)
         hl_plat_own_name(departure->thread.name);
     if (innermost_is_kept(record, depth))
-        copy_innermost(record, depth, departure->innermost);
+        hl_frame_label(&record->frames[depth - 1], departure->innermost);
     atomic_store_explicit(&place->state, FULL, memory_order_release);
 }
 

@@ -52,6 +52,7 @@
 #include <heartline/scope.h>
 
 #include <stdatomic.h>
+#include <string.h>
 
 typedef _Atomic uint64_t hl_word;
 
@@ -147,6 +148,14 @@ static inline uint64_t hl_acquire(const hl_word *word)
 static inline void hl_release(hl_word *word, uint64_t value)
 {
     atomic_store_explicit(word, value, memory_order_release);
+}
+static inline void hl_frame_label(const struct hl_frame *frame, char label[HL_LABEL_BYTES])
+{
+    for (size_t i = 0; i < HL_LABEL_WORDS; i++) {
+        uint64_t word = hl_acquire(&frame->label[i]);
+        memcpy(label + i * 8, &word, 8);
+    }
+    label[HL_LABEL_BYTES - 1] = '\0';
 }
 /* The same for a counter's words (struct monitor_progress), which C++ reads too. */
 static inline uint64_t hl_counter_get(const uint64_t *word)

@@ -37,11 +37,7 @@ static void read_data(const struct hl_record *record, const struct hl_frame *fra
     scope->has_counter = false;
     if (hl_kind_counter(kind))
         read_counter(record, hl_kind_counter(kind), scope);
-    for (size_t i = 0; i < HL_LABEL_WORDS; i++) {
-        uint64_t word = hl_acquire(&frame->label[i]);
-        memcpy(scope->label + i * 8, &word, 8);
-    }
-    scope->label[HL_LABEL_BYTES - 1] = '\0';
+    hl_frame_label(frame, scope->label);
 }
 
 /* The version under which the frame was read whole; 0 = it is not live or changed. */
