@@ -55,6 +55,8 @@ bool hl_departures_take(struct hl_departure *departure)
 
 void hl_departures_forget(void)
 {
-    for (size_t i = 0; i < HL_DEPARTURES; i++)
-        atomic_store(&places[i].state, FREE);
+    for (size_t i = 0; i < HL_DEPARTURES; i++) {
+        int expected = FULL;
+        atomic_compare_exchange_strong(&places[i].state, &expected, FREE);
+    }
 }

@@ -23,7 +23,8 @@ void hl_departures_leave(const struct hl_record *record, bool by_itself);
 /* Takes one out. false: there is none. Of the monitor thread alone. */
 bool hl_departures_take(struct hl_departure *departure);
 
-/* Empties all places: no other thread may be filling one. */
+/* Empties all that are filled; whoever fills one meanwhile is not disturbed. (Of a place that
+ * was being filled at a fork nobody is left in the child to finish it: it has one less.) */
 void hl_departures_forget(void);
 
 #endif

@@ -59,14 +59,6 @@ static const uint32_t every_figure = HL_KNOWN(HL_PLAT_CPU) | HL_KNOWN(HL_PLAT_RS
                                      HL_KNOWN(HL_PLAT_PEAK_RSS) | HL_KNOWN(HL_PLAT_VM) |
                                      HL_KNOWN(HL_PLAT_THREADS) | HL_KNOWN(HL_PLAT_IO);
 
-/* What ended before the start is counted nowhere either. */
-static void forget_departures(void)
-{
-    struct hl_departure departure;
-    for (int i = 0; i < HL_DEPARTURES && hl_departures_take(&departure); i++)
-        continue;
-}
-
 static void take_baseline(struct hl_session *session)
 {
     hl_plat_process(session->plat, every_figure, &session->process);
@@ -74,7 +66,7 @@ static void take_baseline(struct hl_session *session)
     hl_threads_sample(&session->threads, session->plat, hl_plat_now_ns());
     hl_threads_keep(&session->threads);
     hl_registry_losses(&session->losses);
-    forget_departures();
+    hl_departures_forget(); /* what ended before the start is counted nowhere either */
     uint64_t now = hl_plat_now_ns();
     uint64_t interval = session->config.options.interval_ms * MILLISECOND;
     session->started_ns = session->limits_read_ns = session->window_began_ns = now;

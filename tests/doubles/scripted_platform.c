@@ -385,6 +385,8 @@ void hl_plat_name_self(const char *name)
 
 void hl_plat_own_name(char name[HL_PLAT_NAME_BYTES])
 {
+    if (scripted.own_name_hook)
+        scripted.own_name_hook();
     memset(name, 0, HL_PLAT_NAME_BYTES);
     hl_plat_thread_name(NULL, hl_plat_thread_id(), name);
 }

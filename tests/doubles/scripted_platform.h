@@ -102,10 +102,11 @@ struct scripted {
         uintptr_t start, size;
         const char *name;
     } module;
-    uint64_t throttled_ns;   /* cumulative; there is none without limits.quota_milli */
-    void (*list_hook)(void); /* runs at the start of hl_plat_threads, without the lock */
-    unsigned lists;          /* calls of hl_plat_threads */
-    size_t list_total;       /* not 0: what hl_plat_threads claims, whatever there is */
+    uint64_t throttled_ns;       /* cumulative; there is none without limits.quota_milli */
+    void (*list_hook)(void);     /* runs at the start of hl_plat_threads, without the lock */
+    void (*own_name_hook)(void); /* likewise, of hl_plat_own_name */
+    unsigned lists;              /* calls of hl_plat_threads */
+    size_t list_total;           /* not 0: what hl_plat_threads claims, whatever there is */
 
     /* this process and thread */
     uint64_t process_id;     /* 0 = the real one */

@@ -698,6 +698,26 @@ Test(registry, of_many_that_nobody_takes_a_few_are_kept_and_all_are_counted)
     cr_expect_eq(departure.thread.tid, 200);
 }
 
+static void forget_and_leave(void)
+{
+    scripted.own_name_hook = NULL;
+    hl_departures_forget();
+    leave(4251, 2);
+}
+
+Test(registry, word_that_is_being_left_is_not_forgotten)
+{
+    struct hl_departure departure;
+    scripted.own_name_hook = forget_and_leave;
+    leave(4250, 1);
+    cr_assert(hl_departures_take(&departure));
+    cr_expect_eq(departure.thread.tid, 4250);
+    cr_expect_str_eq(departure.innermost, "scope 1");
+    cr_assert(hl_departures_take(&departure), "both have a place");
+    cr_expect_eq(departure.thread.tid, 4251);
+    cr_expect_str_eq(departure.innermost, "scope 2");
+}
+
 Test(registry, a_child_says_nothing_of_its_parents_threads)
 {
     leave(4250, 1);
