@@ -397,11 +397,9 @@ void hl_say_stop(struct hl_session *session, uint64_t now)
     hl_plat_process(session->plat, HL_KNOWN(HL_PLAT_CPU) | HL_KNOWN(HL_PLAT_PEAK_RSS), &process);
     uint64_t own_cpu = self_cpu(session);
     say_what_stop_hides(session, &process, own_cpu);
-    uint64_t cpu = hl_if_known(process.known, HL_PLAT_CPU, process.cpu_ns);
     struct hl_stop_event event = {
         .elapsed_ns = hl_clock_age(&session->clock, session->started_ns, now),
-        .cpu_ns =
-            session->cpu_has_leapt ? HL_UNKNOWN : hl_rate_difference(session->cpu_at_start_ns, cpu),
+        .cpu_ns = hl_rate_difference(session->cpu_at_start_ns, hl_cpu_if_known(&process)),
         .peak_rss_bytes = highest_rss(session, &process),
         .beats = session->beats,
         .stalls = session->stalls.totals.count,
@@ -461,21 +459,13 @@ static void fill_losses(const struct hl_session *session, const struct hl_losses
     event->sampling_ns = session->sampling_ns >= HL_WORTH_SAYING_NS ? session->sampling_ns : 0;
 }
 
-/* What all threads used in the window. */
-static uint64_t cpu_in_window(const struct hl_session *session)
-{
-    const struct hl_plat_process *process = &session->process;
-    uint64_t cpu = hl_if_known(process->known, HL_PLAT_CPU, process->cpu_ns);
-    return session->cpu_leapt ? HL_UNKNOWN : hl_rate_difference(session->window_cpu_ns, cpu);
-}
-
 static void fill_process(struct hl_session *session, uint64_t now, struct hl_beat_event *event)
 {
     const struct hl_plat_process *process = &session->process;
     uint32_t known = process->known;
     event->elapsed_ns = hl_clock_age(&session->clock, session->started_ns, now);
     event->window_ns = now - session->window_began_ns;
-    event->cpu_milli = hl_rate_cores_milli(cpu_in_window(session), event->window_ns);
+    event->cpu_milli = hl_rate_cores_milli(session->window_used_ns, event->window_ns);
     event->cores_milli = cores_milli(session);
     event->rss_bytes = hl_if_known(known, HL_PLAT_RSS, process->rss_bytes);
     event->rss_limit_bytes = session->limits.memory_bytes;

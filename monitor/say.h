@@ -15,6 +15,10 @@ static inline uint64_t hl_if_known(uint32_t known, enum hl_plat_key key, uint64_
 {
     return hl_is_known(known, key) ? value : HL_UNKNOWN;
 }
+static inline uint64_t hl_cpu_if_known(const struct hl_plat_process *process)
+{
+    return hl_if_known(process->known, HL_PLAT_CPU, process->cpu_ns);
+}
 
 /* The judge's hooks (stall.h); `context` is the session. */
 void hl_say_thread(void *context, uint64_t tid, struct hl_thread_ref *thread);

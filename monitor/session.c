@@ -71,8 +71,7 @@ static void take_baseline(struct hl_session *session)
     uint64_t interval = session->config.options.interval_ms * MILLISECOND;
     session->started_ns = session->limits_read_ns = session->window_began_ns = now;
     session->awoke_ns = now;
-    session->cpu_at_start_ns = session->window_cpu_ns =
-        hl_if_known(session->process.known, HL_PLAT_CPU, session->process.cpu_ns);
+    session->cpu_at_start_ns = session->window_cpu_ns = hl_cpu_if_known(&session->process);
     session->next_beat_ns = session->planned_ns = now + interval;
 }
 
@@ -199,11 +198,14 @@ void hl_session_abandon(struct hl_session *session)
  * whole run is not. */
 static void judge_cpu(struct hl_session *session)
 {
-    uint64_t cpu = hl_if_known(session->process.known, HL_PLAT_CPU, session->process.cpu_ns);
-    session->cpu_leapt = !hl_rate_is_possible(hl_rate_difference(session->window_cpu_ns, cpu),
-                                              hl_plat_now_ns() - session->window_began_ns,
+    uint64_t used = hl_rate_difference(session->window_cpu_ns, hl_cpu_if_known(&session->process));
+    session->cpu_leapt = !hl_rate_is_possible(used, hl_plat_now_ns() - session->window_began_ns,
                                               hl_plat_most_cores(session->plat));
-    session->cpu_has_leapt |= session->cpu_leapt;
+    session->window_used_ns = session->cpu_leapt ? HL_UNKNOWN : used;
+    if (!session->cpu_leapt)
+        return;
+    session->cpu_has_leapt = true;
+    session->cpu_at_start_ns = HL_UNKNOWN;
 }
 
 /* The list counts only when it is whole and shows ourselves: a foreign /proc
@@ -360,8 +362,7 @@ static void begin_window(struct hl_session *session, uint64_t now)
     for (uint32_t i = 0, count = hl_registry_count(); i < count; i++)
         hl_progress_next_window(&session->progress, i);
     session->window_began_ns = now;
-    session->window_cpu_ns =
-        hl_if_known(session->process.known, HL_PLAT_CPU, session->process.cpu_ns);
+    session->window_cpu_ns = hl_cpu_if_known(&session->process);
     session->departures_said = 0;
     session->beats++;
 }

@@ -49,7 +49,7 @@ struct hl_session {
     bool list_is_proof;      /* who is not in the list of threads has ended */
 
     uint64_t started_ns;
-    uint64_t cpu_at_start_ns;
+    uint64_t cpu_at_start_ns; /* HL_UNKNOWN once the counter has leapt */
     uint64_t next_beat_ns, planned_ns;
     uint64_t awoke_ns;         /* the end of the last wait */
     uint64_t spent_at_wake_ns; /* sink.spent_ns then */
@@ -57,7 +57,8 @@ struct hl_session {
     uint64_t peak_rss_bytes;        /* the highest ever seen */
     struct hl_plat_process process; /* at the last heartbeat */
     uint64_t sampling_ns;           /* that it took to read that, and the threads */
-    bool cpu_leapt;                 /* the CPU time in it cannot be, after window_cpu_ns */
+    uint64_t window_used_ns;        /* CPU time, from window_cpu_ns to that */
+    bool cpu_leapt;                 /* it cannot be so much, and is HL_UNKNOWN */
     bool cpu_has_leapt;             /* ever */
     struct hl_plat_limits limits;
     uint64_t limits_read_ns;
