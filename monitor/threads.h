@@ -2,9 +2,10 @@
  *
  * Two readings of the platform's thread list, joined by tid. A thread that
  * began in between shows all it has used; one whose time ran backwards is a new
- * one with an old tid; one that used more than the time there was has a counter that
- * leapt. What an incomplete baseline does not tell is unknown. As a rule no thread has begun or ended: then there is nothing to join. Of the monitor
- * thread alone.
+ * one with an old tid; one that used more than the time there was has a counter
+ * that leapt. What an incomplete baseline does not tell is unknown. As a rule no
+ * thread has begun or ended: then there is nothing to join. Of the monitor thread
+ * alone.
  */
 #ifndef HL_THREADS_H
 #define HL_THREADS_H

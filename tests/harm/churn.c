@@ -508,8 +508,7 @@ static uint64_t anonymous_bytes(void)
 
 static struct {
     uint64_t births, ns;
-    uint64_t early_bytes,
-        late_bytes; /* the most in the first half after a tenth, and in the second */
+    uint64_t early_bytes, late_bytes; /* the most: in the first half after a tenth, in the rest */
 } churned;
 
 static void note_memory(double part)
