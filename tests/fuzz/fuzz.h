@@ -43,6 +43,11 @@ size_t fuzz_text(struct fuzz_input *input, char *text, size_t capacity);
 /* The same in a block of its own of exactly that size; to be freed. */
 char *fuzz_new_text(struct fuzz_input *input, size_t most);
 
+static inline size_t fuzz_at_most(size_t size, size_t most)
+{
+    return size < most ? size : most;
+}
+
 /* ---- UTF-8, by a reader of its own ---- */
 
 /* The bytes of the character at `text`, 0 where it is none, by the table of the Unicode

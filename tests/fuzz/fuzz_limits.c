@@ -134,15 +134,10 @@ static const struct fuzz_file *file_in(const char *directory, const char *name)
     return file && !file->error ? file : NULL;
 }
 
-static size_t at_most(size_t size, size_t most)
-{
-    return size < most ? size : most;
-}
-
 static bool number_in(const char *directory, const char *name, uint64_t *number)
 {
     const struct fuzz_file *file = file_in(directory, name);
-    return file && hl_plat_parse_number(file->bytes, at_most(file->size, 64), number);
+    return file && hl_plat_parse_number(file->bytes, fuzz_at_most(file->size, 64), number);
 }
 
 static void want_quota(const char *directory, uint64_t quota, uint64_t period)
@@ -169,7 +164,7 @@ static void want_limits(int group, const char *directory)
 {
     uint64_t quota, period, bytes;
     const struct fuzz_file *file = group == UNIFIED ? file_in(directory, "cpu.max") : NULL;
-    if (file && hl_plat_parse_cpu_max(file->bytes, at_most(file->size, 64), &quota, &period))
+    if (file && hl_plat_parse_cpu_max(file->bytes, fuzz_at_most(file->size, 64), &quota, &period))
         want_quota(directory, quota, period);
     if (group == UNIFIED && number_in(directory, "memory.max", &bytes))
         want_memory(bytes);
@@ -261,7 +256,7 @@ ssize_t __wrap_read(int descriptor, void *bytes, size_t size);
 ssize_t __wrap_read(int descriptor, void *bytes, size_t size)
 {
     bool is_long = size > 4096;
-    return __real_read(descriptor, bytes, chunk && is_long ? at_most(size, chunk) : size);
+    return __real_read(descriptor, bytes, chunk && is_long ? fuzz_at_most(size, chunk) : size);
 }
 
 /* ---- one input --------------------------------------------------------------------------------- */
@@ -290,7 +285,7 @@ static void meet_throttled(void)
     hl_plat_miss_because(plat, HL_PLAT_THROTTLED, "before");
     const struct fuzz_file *file = wanted.throttled[0] ? fuzz_file(wanted.throttled) : NULL;
     bool is_there = file && !file->error &&
-                    hl_plat_parse_throttled(file->bytes, at_most(file->size, 1024), &time);
+                    hl_plat_parse_throttled(file->bytes, fuzz_at_most(file->size, 1024), &time);
     bool is_known = hl_plat_throttled(plat, &seen);
     MUST(errno == BEFORE, "errno is %d", errno);
     MUST(is_known == is_there, "throttled: %s", wanted.throttled);

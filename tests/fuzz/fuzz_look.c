@@ -44,11 +44,6 @@ static struct hl_plat *plat;
 static bool is_faked; /* else the calls below are the system's */
 static size_t peeked, peeks;
 
-static size_t at_most(size_t size, size_t most)
-{
-    return size < most ? size : most;
-}
-
 /* ---- files ----------------------------------------------------------------------------------- */
 
 /* Of the thread, or what the caller asks about itself. */
@@ -102,8 +97,8 @@ static ssize_t give_link(const struct fuzz_file *file, char *bytes, size_t size)
 {
     if (!file)
         return -1;
-    memcpy(bytes, file->bytes, at_most(file->size, size));
-    return (ssize_t)at_most(file->size, size);
+    memcpy(bytes, file->bytes, fuzz_at_most(file->size, size));
+    return (ssize_t)fuzz_at_most(file->size, size);
 }
 
 /* What the thread's own link says; the caller's is the same where nothing else is said. No
@@ -142,28 +137,22 @@ static int give_address(const struct fuzz_file *file, struct sockaddr *address, 
 {
     if (!file)
         return -1;
-    memcpy(address, file->bytes, at_most(file->size, *size));
+    memcpy(address, file->bytes, fuzz_at_most(file->size, *size));
     *size = (socklen_t)file->size;
     return 0;
 }
 
-int __real_getsockname(int descriptor, struct sockaddr *address, socklen_t *size);
-int __wrap_getsockname(int descriptor, struct sockaddr *address, socklen_t *size);
-int __wrap_getsockname(int descriptor, struct sockaddr *address, socklen_t *size)
-{
-    if (!is_faked)
-        return __real_getsockname(descriptor, address, size);
-    return give_address(of_descriptor("sockname", descriptor, EBADF), address, size);
-}
-
-int __real_getpeername(int descriptor, struct sockaddr *address, socklen_t *size);
-int __wrap_getpeername(int descriptor, struct sockaddr *address, socklen_t *size);
-int __wrap_getpeername(int descriptor, struct sockaddr *address, socklen_t *size)
-{
-    if (!is_faked)
-        return __real_getpeername(descriptor, address, size);
-    return give_address(of_descriptor("peername", descriptor, ENOTCONN), address, size);
-}
+#define WRAP_ADDRESS(name, kind, error)                                             \
+    int __real_##name(int descriptor, struct sockaddr *address, socklen_t *size);   \
+    int __wrap_##name(int descriptor, struct sockaddr *address, socklen_t *size);   \
+    int __wrap_##name(int descriptor, struct sockaddr *address, socklen_t *size)    \
+    {                                                                               \
+        if (!is_faked)                                                              \
+            return __real_##name(descriptor, address, size);                        \
+        return give_address(of_descriptor(kind, descriptor, error), address, size); \
+    }
+WRAP_ADDRESS(getsockname, "sockname", EBADF)
+WRAP_ADDRESS(getpeername, "peername", ENOTCONN)
 
 /* Both names of each, as in fakes.c. */
 #define WRAP_FCNTL(name)                                                          \
@@ -289,10 +278,10 @@ static void write_name(const uint8_t *bytes, size_t size, char *text)
     struct sockaddr_in6 in6;
     char name[64], scope[16] = "";
     sa_family_t family = AF_UNSPEC;
-    memcpy(&family, bytes, at_most(size, sizeof family));
+    memcpy(&family, bytes, fuzz_at_most(size, sizeof family));
     text[0] = '\0';
     if (family == AF_UNIX && size > 2) {
-        write_un((const char *)bytes + 2, at_most(size, sizeof(struct sockaddr_un)) - 2, text);
+        write_un((const char *)bytes + 2, fuzz_at_most(size, sizeof(struct sockaddr_un)) - 2, text);
     } else if (family == AF_INET && size >= sizeof in) {
         memcpy(&in, bytes, sizeof in);
         snprintf(text, ROOM, "%s:%u", inet_ntop(AF_INET, &in.sin_addr, name, sizeof name),
@@ -311,7 +300,7 @@ static void write_address(const uint8_t *bytes, size_t size, char *text)
 {
     write_name(bytes, size, text);
     if (!text[0])
-        hl_plat_write_address(bytes, at_most(size, 2), text, ROOM);
+        hl_plat_write_address(bytes, fuzz_at_most(size, 2), text, ROOM);
 }
 
 struct object {
@@ -322,8 +311,8 @@ struct object {
 static bool is_same_link(int64_t descriptor)
 {
     const struct fuzz_file *own = link_of(descriptor, true), *theirs = link_of(descriptor, false);
-    size_t size = theirs ? at_most(theirs->size, PATH_MAX) : 0;
-    return own && theirs && at_most(own->size, PATH_MAX) == size &&
+    size_t size = theirs ? fuzz_at_most(theirs->size, PATH_MAX) : 0;
+    return own && theirs && fuzz_at_most(own->size, PATH_MAX) == size &&
            memcmp(own->bytes, theirs->bytes, size) == 0;
 }
 
@@ -353,7 +342,8 @@ static const struct object *object_of(int64_t descriptor, bool may_ask)
     object.text[0] = object.local[0] = '\0';
     if (!file)
         return &object;
-    enum hl_plat_link link = hl_plat_parse_link(file->bytes, at_most(file->size, PATH_MAX), &name);
+    enum hl_plat_link link =
+        hl_plat_parse_link(file->bytes, fuzz_at_most(file->size, PATH_MAX), &name);
     may_ask = may_ask && is_same_link(descriptor);
     bool is_fifo = link == HL_PLAT_LINK_PATH && may_ask && of_descriptor("pipe", descriptor, 0);
     char *end = stpcpy(object.text, is_fifo ? "fifo " : kinds[link]);
@@ -407,7 +397,7 @@ static void add_to_set(int64_t descriptor)
 static void take_polled(const struct hl_plat_meaning *meaning)
 {
     struct pollfd polled[64];
-    size_t count = at_most(meaning->count, 64);
+    size_t count = fuzz_at_most(meaning->count, 64);
     set.is_cut = meaning->count > 64;
     set.is_there = count == 0 || copy_memory(meaning->address, polled, count * sizeof polled[0]);
     for (size_t i = 0; i < count && set.is_there; i++)
@@ -418,7 +408,7 @@ static void take_polled(const struct hl_plat_meaning *meaning)
 static void take_selected(const struct hl_plat_meaning *meaning, const struct hl_plat_call *call)
 {
     fd_set sets[3];
-    size_t count = at_most(meaning->count, 1024), size = (count + 63) / 64 * 8;
+    size_t count = fuzz_at_most(meaning->count, 1024), size = (count + 63) / 64 * 8;
     memset(sets, 0, sizeof sets);
     set.is_cut = meaning->count > 1024;
     set.is_there = true;
@@ -437,7 +427,7 @@ static void take_watched(const struct hl_plat_meaning *meaning)
     set.is_there = file != NULL;
     if (!file)
         return;
-    size_t size = at_most(file->size, HL_PLAT_BUFFER_BYTES);
+    size_t size = fuzz_at_most(file->size, HL_PLAT_BUFFER_BYTES);
     const char *at = file->bytes, *end = at + size, *stop;
     set.is_cut = size == HL_PLAT_BUFFER_BYTES;
     for (; at < end && (stop = memchr(at, '\n', (size_t)(end - at))); at = stop + 1)
@@ -548,7 +538,7 @@ static void meet_connect(const struct hl_plat_look *look, const struct hl_plat_m
 {
     uint8_t bytes[sizeof(struct sockaddr_storage)];
     static char text[ROOM];
-    size_t size = at_most(meaning->count, sizeof bytes);
+    size_t size = fuzz_at_most(meaning->count, sizeof bytes);
     bool is_there = size >= 2 && copy_memory(meaning->address, bytes, size);
     MUST(knows(look, HL_PLAT_WAIT) == is_there, "an address that is not there");
     if (!is_there)
@@ -642,7 +632,7 @@ static const char *nth(const char *path, int n, size_t most, size_t *size)
     for (int i = 0; i < n; i++)
         file = fuzz_file_read(path);
     fuzz_files_reread();
-    *size = file && !file->error ? at_most(file->size, most) : 0;
+    *size = file && !file->error ? fuzz_at_most(file->size, most) : 0;
     return file && !file->error ? file->bytes : NULL;
 }
 
