@@ -125,6 +125,11 @@ double line_number(const json_t *line, const char *key)
     return json_is_number(value) ? json_number_value(value) : -1;
 }
 
+uint64_t line_amount(const json_t *line, const char *key)
+{
+    return (uint64_t)json_number_value(json_object_get(line, key));
+}
+
 bool line_is_unknown(const json_t *line, const char *key)
 {
     return json_is_null(json_object_get(line, key));

@@ -37,6 +37,8 @@ bool line_is(const json_t *line, const char *word);
 const char *line_text(const json_t *line, const char *key);
 /* -1: there is none. */
 double line_number(const json_t *line, const char *key);
+/* 0: there is none. */
+uint64_t line_amount(const json_t *line, const char *key);
 /* The key is there, and null. */
 bool line_is_unknown(const json_t *line, const char *key);
 /* Its time stamp, in milliseconds since 1970. */

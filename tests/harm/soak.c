@@ -179,25 +179,19 @@ struct told {
     uint64_t last_ms; /* of the latest heartbeat, since the start */
 };
 
-static uint64_t number(const json_t *line, const char *key)
-{
-    const json_t *value = json_object_get(line, key);
-    return json_is_number(value) ? (uint64_t)json_number_value(value) : 0;
-}
-
 static void take_beat(struct told *told, const json_t *line)
 {
-    uint64_t at = number(line, "elapsed_ms");
+    uint64_t at = line_amount(line, "elapsed_ms");
     uint64_t gap = at - told->last_ms;
     told->beats++;
-    told->dropped += number(line, "dropped");
+    told->dropped += line_amount(line, "dropped");
     /* A heartbeat that is late by less than half an interval is none that is missing. */
     uint64_t missed = gap > INTERVAL_MS ? (gap - INTERVAL_MS / 2) / INTERVAL_MS : 0;
     told->missed += missed;
-    if (missed && number(line, "late_ms") + 2 * INTERVAL_MS < gap) {
+    if (missed && line_amount(line, "late_ms") + 2 * INTERVAL_MS < gap) {
         told->unexplained += missed;
         harm_wrong("at %llu ms no heartbeat for %llu ms, with late_ms=%llu", (unsigned long long)at,
-                   (unsigned long long)gap, (unsigned long long)number(line, "late_ms"));
+                   (unsigned long long)gap, (unsigned long long)line_amount(line, "late_ms"));
     }
     told->last_ms = at;
 }

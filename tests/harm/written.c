@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "written.h"
 #include "harm.h"
+#include "lines.h"
 
 #include <heartline/scope.h>
 
@@ -139,11 +140,6 @@ void crowd_await_turns(uint64_t turns)
 
 /* ---- reading ---------------------------------------------------------------------- */
 
-static uint64_t number(const json_t *line, const char *key)
-{
-    return (uint64_t)json_number_value(json_object_get(line, key));
-}
-
 static const char *word(const json_t *line, const char *key)
 {
     const char *text = json_string_value(json_object_get(line, key));
@@ -152,7 +148,7 @@ static const char *word(const json_t *line, const char *key)
 
 static void add_beat(struct written *written, const json_t *line)
 {
-    uint64_t dropped = number(line, "dropped");
+    uint64_t dropped = line_amount(line, "dropped");
     written->beats++;
     written->dropped += dropped;
     written->lossy_beats += dropped > 0;
@@ -161,14 +157,14 @@ static void add_beat(struct written *written, const json_t *line)
 static void add_stop(struct written *written, const json_t *line)
 {
     written->stops++;
-    written->stop_beats = number(line, "beats");
-    written->stop_dropped = number(line, "dropped");
+    written->stop_beats = line_amount(line, "beats");
+    written->stop_dropped = line_amount(line, "dropped");
 }
 
 static bool is_of_one_thread(const json_t *line)
 {
     const char *label = word(line, "innermost");
-    return strtoull(label, NULL, 10) == number(line, "thread_tid");
+    return strtoull(label, NULL, 10) == line_amount(line, "thread_tid");
 }
 
 /* false: it is no line of ours. */
@@ -199,7 +195,7 @@ static void add_bytes(struct written *written, const char *line, size_t length, 
 {
     json_t *json =
         length < LONGEST_LINE ? json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    bool is_wanted = pid == 0 || number(json, "pid") == pid || number(json, "pid") == 0;
+    bool is_wanted = pid == 0 || line_amount(json, "pid") == pid || line_amount(json, "pid") == 0;
     if (is_wanted && !add_line(written, json)) {
         written->torn++;
         harm_wrong("not a whole line of ours: %.*s", (int)(length < 300 ? length : 300), line);
