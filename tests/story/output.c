@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FULL 4096 /* the smallest pipe */
+/* Two pages, of which one is being filled while the reader has the other: of one alone poll says
+ * that it is full from the first byte on. */
+#define SMALL 8192
 
 static char *new_folder(char *folder)
 {
@@ -76,7 +78,7 @@ Test(output, a_full_pipe_delays_nobody_and_what_was_lost_is_said)
                                        "}",      "stamp", "ended", "sleep", "400",   "say",
                                        "full",   "hear",  "sleep", "300",   "stop"};
     struct story story = {
-        .env = {"HEARTLINE_INTERVAL=10ms"}, .error = ERROR_TO_PIPE, .pipe_size = FULL};
+        .env = {"HEARTLINE_INTERVAL=10ms"}, .error = ERROR_TO_PIPE, .pipe_size = SMALL};
     memcpy(story.args, work, sizeof work);
     struct story_run *run = story_start(&story);
     story_await(run, "full");
@@ -106,7 +108,7 @@ Test(output, stop_and_exit_do_not_wait_for_a_full_pipe)
     struct story_run *run =
         BEGIN(.args = {"act", "start", "push", "work", "sleep", "400", "stamp", "before", "stop",
                        "stamp", "after", "start", "exit", "7"},
-              .env = {"HEARTLINE_INTERVAL=10ms"}, .error = ERROR_TO_PIPE, .pipe_size = FULL);
+              .env = {"HEARTLINE_INTERVAL=10ms"}, .error = ERROR_TO_PIPE, .pipe_size = SMALL);
     story_await(run, "after");
     struct log *log = story_end(run);
     ENDS_WITH(log, 7);
