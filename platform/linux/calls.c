@@ -18,21 +18,26 @@
 struct row {
     uint32_t number;
     uint8_t kind;
-    uint8_t at;     /* which argument is the descriptor, path, array ... */
+    uint8_t at;     /* which argument is the path */
     bool in_folder; /* the argument before is the descriptor of the folder */
     const char *name, *verb;
 };
 
-#define NEW(number, call, kind, at, in_folder, verb)            \
+#define ROW(number, call, kind, at, in_folder, verb)            \
     {                                                           \
         number, HL_PLAT_CALL_##kind, at, in_folder, #call, verb \
     }
-#define OF(call, kind, at, in_folder, verb) NEW(__NR_##call, call, kind, at, in_folder, verb)
-#define PLAIN(call) OF(call, PLAIN, 0, false, NULL)
+/* By number, for calls that headers may not know yet. */
+#define NEW(number, call, kind, verb) ROW(number, call, kind, 0, false, verb)
+#define NEW_PLAIN(number, call) NEW(number, call, PLAIN, NULL)
+#define NEW_PATH_AT(number, call, verb) ROW(number, call, PATH, 1, true, verb)
+
+#define OF(call, kind, verb) NEW(__NR_##call, call, kind, verb)
+#define PLAIN(call) OF(call, PLAIN, NULL)
 #define PLAIN4(a, b, c, d) PLAIN(a), PLAIN(b), PLAIN(c), PLAIN(d)
-#define FD(call, verb) OF(call, DESCRIPTOR, 0, false, verb)
-#define PATH(call, at, verb) OF(call, PATH, at, false, verb)
-#define PATH_AT(call, at, verb) OF(call, PATH, at, true, verb)
+#define FD(call, verb) OF(call, DESCRIPTOR, verb)
+#define PATH(call, at, verb) ROW(__NR_##call, call, PATH, at, false, verb)
+#define PATH_AT(call, at, verb) ROW(__NR_##call, call, PATH, at, true, verb)
 
 static const struct row rows[] = {
 /* These processors have exactly these; for others there are numbers without names. */
@@ -119,18 +124,18 @@ static const struct row rows[] = {
     PATH_AT(utimensat, 1, "utime"),
     PATH_AT(execveat, 1, "exec"),
     PATH_AT(name_to_handle_at, 1, "name_to_handle"),
-    OF(futex, FUTEX, 0, false, NULL),
-    OF(connect, CONNECT, 0, false, "connect"),
-    OF(epoll_pwait, EPOLL, 0, false, "epoll_wait"),
-    OF(ppoll, POLL, 0, false, "poll"),
-    OF(pselect6, SELECT, 0, false, "select"),
-    OF(wait4, CHILD, 0, false, NULL),
-    OF(waitid, CHILD, 0, false, NULL),
-    OF(nanosleep, TIMER, 0, false, NULL),
-    OF(clock_nanosleep, TIMER, 0, false, NULL),
-    OF(rt_sigsuspend, SIGNAL, 0, false, NULL),
-    OF(rt_sigtimedwait, SIGNAL, 0, false, NULL),
-    OF(restart_syscall, RESTARTED, 0, false, NULL),
+    OF(futex, FUTEX, NULL),
+    OF(connect, CONNECT, "connect"),
+    OF(epoll_pwait, EPOLL, "epoll_wait"),
+    OF(ppoll, POLL, "poll"),
+    OF(pselect6, SELECT, "select"),
+    OF(wait4, CHILD, NULL),
+    OF(waitid, CHILD, NULL),
+    OF(nanosleep, TIMER, NULL),
+    OF(clock_nanosleep, TIMER, NULL),
+    OF(rt_sigsuspend, SIGNAL, NULL),
+    OF(rt_sigtimedwait, SIGNAL, NULL),
+    OF(restart_syscall, RESTARTED, NULL),
     PLAIN4(add_key, adjtimex, bind, bpf),
     PLAIN4(brk, capget, capset, clock_adjtime),
     PLAIN4(clock_getres, clock_gettime, clock_settime, clone),
@@ -200,11 +205,11 @@ static const struct row rows[] = {
     PATH(utime, 0, "utime"),
     PATH(utimes, 0, "utime"),
     PATH_AT(futimesat, 1, "utime"),
-    OF(poll, POLL, 0, false, "poll"),
-    OF(select, SELECT, 0, false, "select"),
-    OF(epoll_wait, EPOLL, 0, false, "epoll_wait"),
-    OF(pause, SIGNAL, 0, false, NULL),
-    OF(vfork, CHILD, 0, false, NULL),
+    OF(poll, POLL, "poll"),
+    OF(select, SELECT, "select"),
+    OF(epoll_wait, EPOLL, "epoll_wait"),
+    OF(pause, SIGNAL, NULL),
+    OF(vfork, CHILD, NULL),
     PLAIN4(alarm, arch_prctl, dup2, epoll_create),
     PLAIN4(eventfd, fork, getpgrp, inotify_init),
     PLAIN4(ioperm, iopl, modify_ldt, pipe),
@@ -213,50 +218,50 @@ static const struct row rows[] = {
 #endif
 #endif
     /* From here on the numbers are the same everywhere, so headers need not know them yet. */
-    NEW(424, pidfd_send_signal, PLAIN, 0, false, NULL),
-    NEW(425, io_uring_setup, PLAIN, 0, false, NULL),
-    NEW(426, io_uring_enter, DESCRIPTOR, 0, false, "io_uring_enter"),
-    NEW(427, io_uring_register, PLAIN, 0, false, NULL),
-    NEW(428, open_tree, PATH, 1, true, "open_tree"),
-    NEW(429, move_mount, PATH, 1, true, "move_mount"),
-    NEW(430, fsopen, PLAIN, 0, false, NULL),
-    NEW(431, fsconfig, PLAIN, 0, false, NULL),
-    NEW(432, fsmount, PLAIN, 0, false, NULL),
-    NEW(433, fspick, PATH, 1, true, "fspick"),
-    NEW(434, pidfd_open, PLAIN, 0, false, NULL),
-    NEW(435, clone3, CLONE3, 0, false, NULL),
-    NEW(436, close_range, PLAIN, 0, false, NULL),
-    NEW(437, openat2, PATH, 1, true, "open"),
-    NEW(438, pidfd_getfd, PLAIN, 0, false, NULL),
-    NEW(439, faccessat2, PATH, 1, true, "access"),
-    NEW(440, process_madvise, PLAIN, 0, false, NULL),
-    NEW(441, epoll_pwait2, EPOLL, 0, false, "epoll_wait"),
-    NEW(442, mount_setattr, PATH, 1, true, "mount_setattr"),
-    NEW(443, quotactl_fd, PLAIN, 0, false, NULL),
-    NEW(444, landlock_create_ruleset, PLAIN, 0, false, NULL),
-    NEW(445, landlock_add_rule, PLAIN, 0, false, NULL),
-    NEW(446, landlock_restrict_self, PLAIN, 0, false, NULL),
-    NEW(447, memfd_secret, PLAIN, 0, false, NULL),
-    NEW(448, process_mrelease, PLAIN, 0, false, NULL),
-    NEW(449, futex_waitv, WORDS, 0, false, NULL),
-    NEW(450, set_mempolicy_home_node, PLAIN, 0, false, NULL),
-    NEW(451, cachestat, PLAIN, 0, false, NULL),
-    NEW(452, fchmodat2, PATH, 1, true, "chmod"),
-    NEW(453, map_shadow_stack, PLAIN, 0, false, NULL),
-    NEW(454, futex_wake, PLAIN, 0, false, NULL),
-    NEW(455, futex_wait, WORD, 0, false, NULL),
-    NEW(456, futex_requeue, PLAIN, 0, false, NULL),
-    NEW(457, statmount, PLAIN, 0, false, NULL),
-    NEW(458, listmount, PLAIN, 0, false, NULL),
-    NEW(459, lsm_get_self_attr, PLAIN, 0, false, NULL),
-    NEW(460, lsm_set_self_attr, PLAIN, 0, false, NULL),
-    NEW(461, lsm_list_modules, PLAIN, 0, false, NULL),
-    NEW(462, mseal, PLAIN, 0, false, NULL),
-    NEW(463, setxattrat, PATH, 1, true, "setxattr"),
-    NEW(464, getxattrat, PATH, 1, true, "getxattr"),
-    NEW(465, listxattrat, PATH, 1, true, "listxattr"),
-    NEW(466, removexattrat, PATH, 1, true, "removexattr"),
-    NEW(467, open_tree_attr, PATH, 1, true, "open_tree"),
+    NEW_PLAIN(424, pidfd_send_signal),
+    NEW_PLAIN(425, io_uring_setup),
+    NEW(426, io_uring_enter, DESCRIPTOR, "io_uring_enter"),
+    NEW_PLAIN(427, io_uring_register),
+    NEW_PATH_AT(428, open_tree, "open_tree"),
+    NEW_PATH_AT(429, move_mount, "move_mount"),
+    NEW_PLAIN(430, fsopen),
+    NEW_PLAIN(431, fsconfig),
+    NEW_PLAIN(432, fsmount),
+    NEW_PATH_AT(433, fspick, "fspick"),
+    NEW_PLAIN(434, pidfd_open),
+    NEW(435, clone3, CLONE3, NULL),
+    NEW_PLAIN(436, close_range),
+    NEW_PATH_AT(437, openat2, "open"),
+    NEW_PLAIN(438, pidfd_getfd),
+    NEW_PATH_AT(439, faccessat2, "access"),
+    NEW_PLAIN(440, process_madvise),
+    NEW(441, epoll_pwait2, EPOLL, "epoll_wait"),
+    NEW_PATH_AT(442, mount_setattr, "mount_setattr"),
+    NEW_PLAIN(443, quotactl_fd),
+    NEW_PLAIN(444, landlock_create_ruleset),
+    NEW_PLAIN(445, landlock_add_rule),
+    NEW_PLAIN(446, landlock_restrict_self),
+    NEW_PLAIN(447, memfd_secret),
+    NEW_PLAIN(448, process_mrelease),
+    NEW(449, futex_waitv, WORDS, NULL),
+    NEW_PLAIN(450, set_mempolicy_home_node),
+    NEW_PLAIN(451, cachestat),
+    NEW_PATH_AT(452, fchmodat2, "chmod"),
+    NEW_PLAIN(453, map_shadow_stack),
+    NEW_PLAIN(454, futex_wake),
+    NEW(455, futex_wait, WORD, NULL),
+    NEW_PLAIN(456, futex_requeue),
+    NEW_PLAIN(457, statmount),
+    NEW_PLAIN(458, listmount),
+    NEW_PLAIN(459, lsm_get_self_attr),
+    NEW_PLAIN(460, lsm_set_self_attr),
+    NEW_PLAIN(461, lsm_list_modules),
+    NEW_PLAIN(462, mseal),
+    NEW_PATH_AT(463, setxattrat, "setxattr"),
+    NEW_PATH_AT(464, getxattrat, "getxattr"),
+    NEW_PATH_AT(465, listxattrat, "listxattr"),
+    NEW_PATH_AT(466, removexattrat, "removexattr"),
+    NEW_PATH_AT(467, open_tree_attr, "open_tree"),
 };
 
 static const struct row *find(uint64_t number)
@@ -338,7 +343,7 @@ static void fill_in(const struct row *row, const struct hl_plat_call *call,
         break;
     case HL_PLAT_CALL_DESCRIPTOR:
     case HL_PLAT_CALL_EPOLL:
-        meaning->descriptor = as_int(arguments[row->at]);
+        meaning->descriptor = as_int(arguments[0]);
         break;
     case HL_PLAT_CALL_PATH:
         meaning->address = arguments[row->at];
@@ -357,7 +362,7 @@ static void fill_in(const struct row *row, const struct hl_plat_call *call,
         meaning->address = arguments[0];
         break;
     default:
-        meaning->address = arguments[row->at];
+        meaning->address = arguments[0];
         break;
     }
 }

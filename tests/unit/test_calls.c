@@ -80,9 +80,23 @@ Test(calls, newer_numbers_are_the_same_everywhere)
     assert_calls(explain(449, 0, 0, 0), HL_PLAT_CALL_WORDS, "futex_waitv", NULL);
     assert_calls(explain(455, 77, 0, 0), HL_PLAT_CALL_WORD, "futex_wait", NULL);
     cr_assert_eq(explain(455, 77, 0, 0).address, 77);
+    cr_assert_eq(explain(449, 77, RUBBISH | 3, 0).address, 77);
+    cr_assert_eq(explain(449, 77, RUBBISH | 3, 0).count, 3);
 #ifdef SYS_futex_waitv
     cr_assert_eq(SYS_futex_waitv, 449);
 #endif
+}
+
+Test(calls, of_the_newer_numbers_each_has_a_name_of_its_own)
+{
+    for (uint64_t number = 424; number <= 467; number++) {
+        const char *name = explain(number, 0, 0, 0).name;
+        cr_assert_not_null(name, "%d", (int)number);
+        for (uint64_t other = 424; other < number; other++)
+            cr_assert_str_neq(name, explain(other, 0, 0, 0).name);
+    }
+    cr_assert_null(explain(423, 0, 0, 0).name);
+    cr_assert_null(explain(468, 0, 0, 0).name);
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)
@@ -190,6 +204,7 @@ Test(calls, sets_and_their_time)
     meaning = explain(SYS_pselect6, RUBBISH | 12, 0, 0);
     assert_calls(meaning, HL_PLAT_CALL_SELECT, "pselect6", "select");
     cr_assert(meaning.count == 12 && meaning.is_endless);
+    cr_assert_eq(explain(SYS_pselect6, 1, 0, 0).count, 1);
     cr_assert_eq(explain(SYS_pselect6, (uint64_t)-1, 0, 0).count, 0);
     assert_calls(explain(SYS_epoll_pwait, 5, 0, 0), HL_PLAT_CALL_EPOLL, "epoll_pwait",
                  "epoll_wait");
@@ -205,6 +220,7 @@ Test(calls, children)
 {
     assert_calls(explain(SYS_wait4, RUBBISH | 12, 0, 0), HL_PLAT_CALL_CHILD, "wait4", NULL);
     cr_assert_eq(explain(SYS_wait4, RUBBISH | 12, 0, 0).awaited, 12);
+    cr_assert_eq(explain(SYS_wait4, 1, 0, 0).awaited, 1, "who looks after orphans, in a container");
     cr_assert_eq(explain(SYS_wait4, (uint64_t)-1, 0, 0).awaited, 0);
     cr_assert_eq(explain(SYS_wait4, (uint32_t)-12, 0, 0).awaited, 0, "a group");
     assert_calls(explain(SYS_waitid, P_PID, 12, 0), HL_PLAT_CALL_CHILD, "waitid", NULL);
@@ -230,6 +246,20 @@ Test(calls, time_signals_and_those_with_a_name_only)
     assert_calls(explain(SYS_mq_timedreceive, 0, 0, 0), HL_PLAT_CALL_PLAIN, "mq_timedreceive",
                  NULL);
     assert_calls(explain(SYS_membarrier, 0, 0, 0), HL_PLAT_CALL_PLAIN, "membarrier", NULL);
+}
+
+Test(calls, of_select_the_fifth_argument_is_its_time)
+{
+    struct hl_plat_call call = {
+        .is_in_call = true, .number = SYS_pselect6, .arguments = {12, 4096, 0, 0, 8192, 0}};
+    struct hl_plat_meaning meaning;
+
+    hl_plat_explain_call(&call, &meaning);
+    cr_assert_not(meaning.is_endless);
+    call.arguments[4] = 0;
+    call.arguments[5] = 8192; /* of signals */
+    hl_plat_explain_call(&call, &meaning);
+    cr_assert(meaning.is_endless);
 }
 
 #endif
