@@ -128,9 +128,8 @@ enum {
     PI = 32,
     PP = 64,
     SHARED = 128,
-    ELISION = 256,
-    NO_ELISION = 512,
-    ALL_BITS = TYPE | ROBUST | PI | PP | SHARED | ELISION | NO_ELISION
+    ELISION = 3 << 8, /* asked for, and forbidden */
+    ALL_BITS = TYPE | ROBUST | PI | PP | SHARED | ELISION
 };
 
 #define CEILING 0xfff80000u /* PP: the upper bits of the word */

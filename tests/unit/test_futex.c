@@ -358,4 +358,50 @@ Test(futex_mutex, one_with_a_ceiling_has_it_in_its_word)
     cr_assert_not(answer(asked).contended);
 }
 
+/* Of a plain mutex, of any type, the low bits of the word are more than a flag. */
+Test(futex_mutex, a_ceiling_is_taken_from_no_other_word)
+{
+    for (int type = 0; type <= ADAPTIVE; type++) {
+        struct asked asked = plain(type);
+        asked.word = 10u << 19 | 2;
+        cr_assert_not(answer(asked).contended, "type %d", type);
+    }
+}
+
 #endif
+
+/* ---- at the edges ------------------------------------------------------------------- */
+
+Test(futex_name, a_function_begins_with_its_first_byte)
+{
+    cr_assert_eq(named(COMMON_PC, WAIT_BITSET | PRIVATE, 0x8c840), HL_PLAT_FOR_MUTEX);
+    cr_assert_eq(named(COMMON_PC, WAIT_BITSET | PRIVATE, 0x8c83f), HL_PLAT_FOR_FUTEX);
+}
+
+Test(futex_name, one_word_of_stack_may_be_enough)
+{
+    struct hl_shapes shapes = {
+        .count = 1, .shapes = {shape(HL_PLAT_FOR_CONDVAR, COMMON_PC, 0, 0x1000, 0x2000)}};
+    struct hl_plat_call call = call_of(COMMON_PC, WAIT_BITSET | PRIVATE, 0);
+    uintptr_t stack = 0x1800;
+
+    cr_assert_eq(hl_shapes_name(&shapes, &call, &stack, sizeof stack), HL_PLAT_FOR_CONDVAR);
+}
+
+Test(futex_settle, what_stands_behind_the_count_was_not_learnt)
+{
+    struct hl_shapes shapes = {.count = 1,
+                               .shapes = {own_place(HL_PLAT_FOR_MUTEX, MUTEX_PC),
+                                          shape(HL_PLAT_FOR_RWLOCK, MUTEX_PC, 56, 0x1000, 0x2000),
+                                          own_place(HL_PLAT_FOR_BARRIER, COMMON_PC)}};
+    struct hl_plat_call call = call_of(MUTEX_PC, WAIT | PRIVATE, 2);
+    uintptr_t stack[8] = {0};
+
+    stack[7] = 0x1800;
+    cr_assert_eq(hl_shapes_name(&shapes, &call, stack, sizeof stack), HL_PLAT_FOR_MUTEX);
+    cr_assert_eq(hl_shapes_span(&shapes, MUTEX_PC), 0);
+    hl_shapes_settle(&shapes);
+    cr_assert_eq(shapes.count, 1);
+    cr_assert(shapes.shapes[0].any_caller);
+    cr_assert_eq(hl_shapes_name(&shapes, &call, NULL, 0), HL_PLAT_FOR_MUTEX);
+}
