@@ -6,6 +6,7 @@
  */
 #include "parse.h"
 
+#include <limits.h>
 #include <string.h>
 
 struct cursor {
@@ -39,7 +40,7 @@ static unsigned digit_of(char byte)
         return (unsigned)(byte - '0');
     if (byte >= 'a' && byte <= 'f')
         return (unsigned)(byte - 'a') + 10;
-    return 99;
+    return UINT_MAX;
 }
 
 /* All digits at the cursor. Fails when there is none, when they say more than
@@ -279,8 +280,7 @@ void hl_plat_parse_stat(const char *text, size_t size, char *state, uint64_t *st
     for (int skipped = 4; skipped < 22; skipped++)
         if (!take_until(&cursor, ' ', &field) || field.size == 0)
             return;
-    if (!take_number(&cursor, 10, start_ticks))
-        *start_ticks = HL_PLAT_UNKNOWN;
+    take_number(&cursor, 10, start_ticks); /* leaves it alone where it fails */
 }
 
 bool hl_plat_parse_schedstat(const char *text, size_t size, struct hl_plat_schedstat *schedstat)

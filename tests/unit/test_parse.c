@@ -3,6 +3,7 @@
  * Each text is copied to a block of exactly its size, so that a sanitizer sees
  * a look past its end.
  */
+#define _DEFAULT_SOURCE
 #include "../../platform/linux/parse.h"
 
 #include <criterion/criterion.h>
@@ -10,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define UNKNOWN HL_PLAT_UNKNOWN
 
@@ -522,6 +525,7 @@ Test(parse_link, tells_what_has_a_path_from_what_has_none)
         {"anon_inode:[]", "[]", HL_PLAT_LINK_NAMED},
         {"anon_inode:", "", HL_PLAT_LINK_NAMED},
         {"strange", "strange", HL_PLAT_LINK_NAMED},
+        {"x", "x", HL_PLAT_LINK_NAMED},
         {"", "", HL_PLAT_LINK_NAMED},
         {"/a: b (deleted)", "/a: b (deleted)", HL_PLAT_LINK_PATH},
         {"/dev/null", "/dev/null", HL_PLAT_LINK_PATH},
@@ -652,9 +656,9 @@ Test(parse_tid, is_a_number_and_nothing_else)
 
 /* ---- everything cut and everything garbled ---------------------------------------- */
 
-static void feed_all(const char *bytes, size_t size)
+static void feed(struct text text)
 {
-    struct text text = exactly(bytes, size);
+    size_t size = text.size;
     struct hl_plat_status status;
     struct hl_plat_schedstat schedstat;
     struct hl_plat_cgroup cgroup;
@@ -682,6 +686,13 @@ static void feed_all(const char *bytes, size_t size)
     hl_plat_shorten(piece, out, sizeof out);
     hl_plat_parse_mapping(text.bytes, size, &mapping);
     hl_plat_parse_tid(text.bytes, size, &one);
+}
+
+static void feed_all(const char *bytes, size_t size)
+{
+    struct text text = exactly(bytes, size);
+
+    feed(text);
     free(text.bytes);
 }
 
@@ -738,4 +749,79 @@ Test(parse, the_highest_of_a_list_is_its_last)
     cr_assert_not(highest_of("0-\n", &highest));
     cr_assert_not(highest_of("0-3;5\n", &highest));
     cr_assert_not(highest_of("0-18446744073709551616\n", &highest));
+}
+
+/* ---- without a sanitizer ---------------------------------------------------------- */
+
+/* At the end of a page behind which nothing may be touched. */
+static struct text fenced(const char *bytes, size_t size)
+{
+    static char *fence;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    if (!fence) {
+        char *pages =
+            mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        cr_assert(pages != MAP_FAILED && mprotect(pages + page, page, PROT_NONE) == 0);
+        fence = pages + page;
+    }
+    memcpy(fence - size, bytes, size);
+    return (struct text){fence - size, size};
+}
+
+Test(parse, nothing_reads_behind_the_end_of_its_text)
+{
+    static const char *const texts[] = {
+        "VmRSS:\t12 kB\n",
+        "1 (cat) S" BEFORE_START "1 2\n",
+        "0::/a",
+        "30 23 0:26 / /sys rw - cgroup2 none rw",
+        "1000-2000 rw-p 00000000 00:00 0 [stack]\n",
+        "/dev/pts/3",
+        "anon_inode:[x]",
+        "\n\n\n",
+        "1 2 3 4",
+    };
+    static const char *const escapes[] = {"\\", "\\0", "\\04", "\\040", "a\\1"};
+    char out[16];
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        for (size_t size = 0; size <= strlen(texts[i]); size++)
+            feed(fenced(texts[i], size));
+    for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++) {
+        struct text text = fenced(escapes[i], strlen(escapes[i]));
+        hl_plat_unescape((struct hl_plat_piece){text.bytes, text.size}, out, sizeof out);
+    }
+}
+
+Test(shorten, of_nonsense_three_bytes_are_given_up_at_most)
+{
+    cr_assert_str_eq(shortened("\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80"
+                               "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80",
+                               20),
+                     "\x80\x80\x80\x80\x80" GAP "\x80\x80\x80\x80\x80");
+}
+
+Test(shorten, one_byte_is_a_text_too_and_none_is_left_of_it_where_none_fits)
+{
+    cr_assert_str_eq(shortened("a", 2), "a");
+    cr_assert_str_eq(shortened("a", 1), "");
+    cr_assert_str_eq(shortened("abc", 3), "");
+}
+
+Test(parse_schedstat, a_number_has_the_digits_of_its_base_and_no_others)
+{
+    static const char not_digits[] = "/:;@AZYX[`abfgz~\x80\xff";
+    struct hl_plat_schedstat schedstat;
+    struct hl_plat_call call;
+    char text[32];
+
+    for (size_t i = 0; i < sizeof not_digits - 1; i++) {
+        snprintf(text, sizeof text, "1%c 2 3\n", not_digits[i]);
+        cr_expect_not(schedstat_of(text, strlen(text), &schedstat), "%s", text);
+    }
+    cr_assert(call_of("-1 0x9abcdef0 0xa\n", &call));
+    cr_assert(call.sp == 0x9abcdef0 && call.pc == 0xa);
+    cr_assert_not(call_of("-1 0x9g 0xa\n", &call));
+    cr_assert_not(call_of("-1 0x9` 0xa\n", &call));
 }
