@@ -339,10 +339,8 @@ static struct hl_watch *find_or_begin(struct hl_stalls *stalls, struct hl_track 
 
 static void apply(struct hl_watch *watch, const struct rule *rule)
 {
-    if (rule->since_ns > watch->since_ns) {
+    if (rule->since_ns > watch->since_ns)
         watch->base.known = false;
-        watch->looked_ns = 0;
-    }
     watch->since_ns = rule->since_ns;
     watch->limit_ns = rule->limit_ns;
     watch->own_limit = rule->own_limit;
