@@ -209,3 +209,41 @@ Test(forks, a_sink_may_fork)
     SAYS(log, log_fact(log, "child_ended", 0) == 0, "the child");
     SAYS(log, log_fact(log, "stop", 0) == 0, "stop");
 }
+
+Test(forks, a_fork_after_a_stop_hurts_neither)
+{
+    static const char *const settings[] = {NULL, "HEARTLINE_FORK=restart"};
+    for (size_t i = 0; i < 2; i++) {
+        struct log *log = TELL(.args = {"act", "start", "stop", "fork", "{", "stop", "fork", "{",
+                                        "beat", "}", "reap", "}", "reap", "stop"},
+                               .env = {settings[i]}, .log_to_file = true);
+        ENDS_WITH(log, 0);
+        SAYS(log, log_fact(log, "reaped", 0) == 0, "the child's child");
+        SAYS(log, log_fact(log, "reaped", 1) == 0, "the child");
+        SAYS(log, log_fact(log, "beat", 0) == -ESRCH, "there is a monitor");
+        SAYS(log, count_of(log, (uint64_t)log->pid, NULL) == log->count, "a child said something");
+    }
+}
+
+Test(forks, a_fork_after_a_start_that_failed_hurts_neither)
+{
+    struct log *log = TELL(.args = {"act", "start", "stop", "set", "interval_ms", "1", "start",
+                                    "fork", "{", "beat", "}", "reap", "stop"});
+    ENDS_WITH(log, 0);
+    SAYS(log, log_fact(log, "start", 1) == -EINVAL, "too short an interval was taken");
+    SAYS(log, log_fact(log, "reaped", 0) == 0, "the child");
+}
+
+Test(forks, a_childs_child_is_hurt_no_more_than_the_child)
+{
+    struct log *log = TELL(.args = {"act", "start", "fork", "{", "fork", "{", "beat", "}", "reap",
+                                    "stop", "}", "reap", "beat", "stop"},
+                           .log_to_file = true);
+    ENDS_WITH(log, 0);
+    for (size_t i = 0; i < 2; i++)
+        SAYS(log, log_fact(log, "reaped", i) == 0, "a child");
+    SAYS(log, log_fact(log, "beat", 0) == -ESRCH, "a monitor in the child's child");
+    SAYS(log, log_fact(log, "beat", 1) == 0, "none in the parent");
+    SAYS_COUNT(log, "start", 1);
+    SAYS_COUNT(log, "stop", 1);
+}
