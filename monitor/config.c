@@ -363,9 +363,9 @@ static bool read_value(const struct hl_setting *setting, const char *text, struc
 
 /* ---- what is in force ------------------------------------------------------------ */
 
-static bool is_zero(const char *bytes, size_t size)
+static bool is_zero_from(size_t first, const char *bytes, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = first; i < size; i++)
         if (bytes[i] != 0)
             return false;
     return true;
@@ -378,8 +378,7 @@ static bool is_known_size(const monitor_options *options)
     size_t size = options->size;
     if (size < FIRST_SIZE || size > LARGEST_SIZE)
         return false;
-    return size <= sizeof *options ||
-           is_zero((const char *)options + sizeof *options, size - sizeof *options);
+    return is_zero_from(sizeof *options, (const char *)options, size);
 }
 
 /* The text that a field points to, in the struct's own memory; empty = none. */

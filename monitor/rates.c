@@ -63,5 +63,6 @@ uint64_t hl_history_eta_ns(uint64_t rate_milli, uint64_t current, uint64_t total
 {
     if (total == 0 || rate_milli == HL_UNKNOWN || rate_milli == 0)
         return HL_UNKNOWN;
-    return current >= total ? 0 : hl_rate_scale(total - current, 1000 * SECOND, rate_milli);
+    uint64_t left = total > current ? total - current : 0;
+    return hl_rate_scale(left, 1000 * SECOND, rate_milli);
 }

@@ -500,13 +500,13 @@ AT_LINE monitor_scope_token monitor_scope_begin(const char *label, size_t length
 scope_progress monitor_scope_push_progress(const char *label, size_t length, uint64_t total,
                                            const void *frame, const char *function)
 {
-    return handle_of(push(label, length, 0, frame, function, &total));
+    return handle_of(push(label, length, MONITOR_SCOPE_PLAIN, frame, function, &total));
 }
 
 monitor_progress_token monitor_scope_begin_progress(const char *label, size_t length,
                                                     uint64_t total, const void *frame)
 {
-    monitor_scope_token token = push(label, length, 0, frame, NULL, &total);
+    monitor_scope_token token = push(label, length, MONITOR_SCOPE_PLAIN, frame, NULL, &total);
     return (monitor_progress_token){token, handle_of(token)};
 }
 

@@ -182,7 +182,7 @@ static void put_bytes(struct hl_line *line, uint64_t n)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     unsigned unit = 0;
-    while (unit < 6 && n >> (10 * unit) >= 1024)
+    while (n >> (10 * unit) >= 1024) /* 64 bits are below 16 EiB */
         unit++;
     const uint64_t one = UINT64_C(1) << (10 * unit);
     hl_put_number(line, n / one);

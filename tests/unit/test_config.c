@@ -543,6 +543,10 @@ Test(config, options_of_a_newer_header_are_taken_when_its_new_fields_are_zero)
     cr_expect_eq(config.options.size, sizeof(monitor_options));
     newer.field_of_the_future[3] = 1;
     cr_expect_eq(hl_config_resolve(&config, &newer.options), -EINVAL);
+    newer.options.size -= sizeof(uint64_t);
+    cr_expect_eq(hl_config_resolve(&config, &newer.options), 0, "what lies behind it is not its");
+    newer.field_of_the_future[0] = 1;
+    cr_expect_eq(hl_config_resolve(&config, &newer.options), -EINVAL);
 }
 
 Test(config, texts_are_copied)

@@ -1326,3 +1326,42 @@ Test(scope, a_random_walk_agrees_with_a_simple_stack)
     for (size_t i = 0; i < HL_COUNTERS; i++)
         cr_assert_eq(hl_counter_get(&record->counters[i].generation), 0, "counter %zu is open", i);
 }
+
+/* ---- at the edges ----------------------------------------------------------------- */
+
+Test(scope, all_counters_take_turns)
+{
+    struct monitor_progress *seen[HL_COUNTERS];
+    for (size_t i = 0; i < HL_COUNTERS; i++) {
+        seen[i] = scope_push_progress("x", 0).counter;
+        scope_pop();
+        for (size_t other = 0; other < i; other++)
+            cr_assert_neq(seen[i], seen[other]);
+    }
+    cr_expect_eq(scope_push_progress("x", 0).counter, seen[0]);
+}
+
+Test(scope, what_could_not_be_opened_has_a_token_of_nothing)
+{
+    scripted.map_fails_at = 1;
+    scripted.map_fails_on = true;
+    monitor_scope_token token =
+        monitor_scope_begin("x", 1, MONITOR_SCOPE_PLAIN, __builtin_frame_address(0));
+    cr_expect_eq(token.id, 0);
+    monitor_scope_end(&token);
+    scripted.map_fails_on = false;
+    scope_push("y");
+    expect_losses(0, 0);
+    expect_path("y");
+}
+
+Test(scope, a_scope_with_progress_is_work_and_not_waiting)
+{
+    scope_push_progress("counted", 3);
+    cr_expect_not(innermost()->waiting);
+    {
+        SCOPE_PROGRESS(done, "in a block", 3);
+        (void)done;
+        cr_expect_not(innermost()->waiting);
+    }
+}
