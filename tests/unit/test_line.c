@@ -772,6 +772,29 @@ Test(line, frames_with_the_worst_bytes_leave_what_is_reserved)
     }
 }
 
+/* The longest reserve with which all fits; what is written and it make the same sum. */
+static size_t filled(bool as_frames)
+{
+    static const char frames[3][HL_FRAME_BYTES] = {"one+0x1", "two+0x2", "three+0x3"};
+    static const char names[3][HL_LABEL_BYTES] = {"one+0x1", "two+0x2", "three+0x3"};
+    size_t length = 0, reserve = 0;
+    for (;; reserve++) {
+        begin();
+        if (as_frames)
+            hl_line_frames(&text, "key", frames, 3, reserve);
+        else
+            hl_line_labels(&text, "key", names, 3, " < ", reserve);
+        if (text.truncated)
+            return length + reserve - 1;
+        length = text.length;
+    }
+}
+
+Test(line, frames_leave_room_for_a_bracket_more_than_labels)
+{
+    cr_expect_eq(filled(true) + 1, filled(false));
+}
+
 Test(line, a_part_is_shown_with_its_whole)
 {
     PAIR(hl_line_part, " sample=1/3", ",\"sample\":1,\"sample_of\":3", "sample", 1, 3);

@@ -329,3 +329,13 @@ Test(picture, busy_begins_at_a_twentieth_of_a_core)
     cr_assert_eq(busiest(busy, 8, NULL), 1);
     cr_expect_eq(busy[0].thread.tid, 2);
 }
+
+Test(picture, of_equally_busy_threads_the_first_stays_where_it_is)
+{
+    struct hl_busy_event busy[2];
+    for (uint64_t tid = 1; tid <= 3; tid++)
+        scripted_thread(tid)->busy_milli = 500;
+    cr_assert_eq(busiest(busy, 2, NULL), 2);
+    cr_expect_eq(busy[0].thread.tid, 1);
+    cr_expect_eq(busy[1].thread.tid, 2);
+}

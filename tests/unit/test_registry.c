@@ -150,6 +150,15 @@ Test(registry, hundreds_of_threads_have_a_record_each_and_leave_them_all)
     cr_expect_eq(hl_registry_count(), THREADS);
     hl_registry_losses(&losses);
     cr_expect_eq(losses.vanished, THREADS);
+    for (int i = 0; i < THREADS; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, wait_in_a_scope, NULL), 0);
+    while (taken() < THREADS)
+        sched_yield();
+    cr_expect_eq(hl_registry_count(), THREADS, "each is used again");
+    for (int i = 0; i < THREADS; i++)
+        sem_post(&may_end);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
 }
 
 Test(registry, without_memory_a_push_is_counted_as_lost_and_tried_again_later)

@@ -550,3 +550,25 @@ Test(sink, every_error_has_a_reason_in_constant_words)
     cr_expect_str_eq(hl_sink_reason(EAGAIN), "the reader is too slow");
     cr_expect_str_eq(hl_sink_reason(ENOSPC), "no space left on the device");
 }
+
+Test(sink, what_usually_goes_wrong_has_words_of_its_own)
+{
+    static const int usual[] = {EAGAIN, EPIPE,  EBADF,  ENOSPC, EDQUOT, EFBIG,
+                                EIO,    ENOENT, EACCES, EPERM,  EISDIR, ENOTDIR,
+                                EROFS,  ENXIO,  EMFILE, ENFILE, ELOOP,  ENAMETOOLONG};
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+        cr_expect_str_neq(hl_sink_reason(usual[i]), hl_sink_reason(EINVAL), "%d", usual[i]);
+    cr_expect_str_eq(hl_sink_reason(EINVAL), hl_sink_reason(0));
+}
+
+Test(sink, a_file_is_kept_when_a_write_was_interrupted_for_good)
+{
+    open_to("/tmp/run.log");
+    scripted.writes.preset = -EINTR;
+    cr_expect_not(say("one\n"));
+    scripted.writes.preset = SCRIPTED_ALL;
+    cr_expect(say("two\n"));
+    cr_expect_eq(scripted.log_opens, 1);
+    expect_lost(1, EINTR);
+    hl_sink_close(&sink);
+}
