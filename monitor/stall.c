@@ -293,9 +293,9 @@ static void judge_unreported(struct hl_stalls *stalls, struct hl_track *track,
     if (is_left_alone(stalls, watch, age, certain))
         return;
     get_evidence(stalls, watch, &evidence);
-    if (is_held(stalls, watch, &evidence)) {
-        plan(stalls, certain);
-    } else if (age < certain || can_tell_more_soon(stalls, watch, &evidence)) {
+    if (is_held(stalls, watch, &evidence))
+        return; /* asked again at the next look */
+    if (age < certain || can_tell_more_soon(stalls, watch, &evidence)) {
         observe(stalls, watch, &evidence);
         plan(stalls, age < certain ? certain - age : hl_later(SOON, enough(watch)));
     } else {

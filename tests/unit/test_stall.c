@@ -299,6 +299,7 @@ Test(stall, past_stalls_use_the_budget_too)
     story_starved(100 * S, 100 * S);
     story_run(10 * MINUTE);
     cr_expect_eq(story_count_with("STALL", "ended"), 1);
+    story_expect_has(story_find_with("STALL", "ended", 0), "\"phase\":\"overran\"");
     story_expect_number(story_find_with("STALL", "merged", 0), "merged", 2);
     story_expect_number(story_find("stop", 0), "stalls", 3);
     story_expect_number(story_find("stop", 0), "stalled_total_ms", 450006);
@@ -1212,4 +1213,50 @@ Test(stall, a_thousand_random_stalls_are_each_reported_once_within_a_tick, .time
     cr_expect_eq(told.false_ones, 0, "%llu", (unsigned long long)told.false_ones);
     cr_expect_eq(told.inexact, 0, "%llu", (unsigned long long)told.inexact);
     cr_expect_geq(told.stalls, 1000);
+}
+
+/* ---- at the edges ------------------------------------------------------------------------------------------- */
+
+Test(stall, the_shortest_limit_is_on_time_though_no_look_comes_before_it)
+{
+    story.options.clock = MONITOR_CLOCK_PRECISE;
+    story.options.stall_ms = 10;
+    story.options.interval_ms = 10;
+    story.without_beats = true;
+    story_push(109 * MS + MS / 2, 1, "short");
+    story_pop(200 * MS, 1);
+    story_run(S);
+    cr_expect_eq(story_find("STALL", 0)->at_ns, 119 * MS + MS / 2);
+    story_expect_has(story_find("STALL", 0), "\"verdict\":\"blocked\"");
+}
+
+Test(stall, what_a_repair_leaves_open_has_shown_a_sign_of_life)
+{
+    story_push(0, 1, "outer");
+    story_block(1 * S, 1, "block");
+    story_push(2 * S, 1, "forgotten");
+    story_end_block(100 * S, 1);
+    story_run(219 * S);
+    story_expect_count("STALL", 0);
+}
+
+Test(stall, a_limit_that_was_taken_back_is_not_kept_for_a_stack_that_does_not_hold_still)
+{
+    static struct hl_stack stack;
+    story_open();
+    scope_push("bounded");
+    scope_expect(100);
+    struct hl_record *record = hl_registry_self();
+    struct hl_stalls *stalls = &story_session.stalls;
+    for (unsigned i = 0; i < 2; i++) {
+        hl_snapshot(record, record->index, &stack);
+        stack.whole = i == 0;
+        hl_stalls_begin(stalls, scripted.now_ns);
+        hl_stalls_visit(stalls, record, &stack);
+        hl_stalls_end(stalls);
+        cr_expect_eq(stalls->shortest_limit_ns, i == 0 ? 100 * MS : 120 * S);
+        scope_expect(0);
+    }
+    scope_pop();
+    story_close();
 }
