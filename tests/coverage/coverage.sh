@@ -69,7 +69,7 @@ build_programs() {
     local -a programs
     must configure ninja -C $build build.ninja # a new program is known only then
     mapfile -t programs < <(ninja -C $build -t targets all |
-        sed -nE 's,^(tests/(unit/unit-tests|platform/(platform|faked)-tests|story/[^.: ]+|stress/stress-[a-z_]+|harm/[a-z]+)): .*,\1,p')
+        sed -nE 's,^(tests/(unit/unit-tests|platform/(platform|faked)-tests|story/([^.: ]+|plugin\.so)|stress/stress-[a-z_]+|harm/[a-z]+)): .*,\1,p')
     must build ninja -C $build "${programs[@]}"
 }
 

@@ -36,7 +36,7 @@
 static const char *const cannot_fail[] = {
     "memchr", "memcmp", "memcpy", "memmove", "memset", "bcmp", "strchr", "strcmp", "strcpy",
     "strcspn", "strlen", "strncmp", "strncpy", "strnlen", "strrchr", "strstr", "snprintf",
-    "vsnprintf", "qsort", "abort", "getpid", "sched_yield", "sigemptyset", "sigfillset",
+    "vsnprintf", "ntohs", "qsort", "abort", "getpid", "sched_yield", "sigemptyset", "sigfillset",
     "pthread_attr_destroy", "pthread_barrier_wait", "pthread_cond_broadcast", "pthread_getspecific",
     "pthread_join", "pthread_mutex_unlock", "pthread_mutexattr_destroy", "pthread_once",
     "pthread_rwlock_unlock", "pthread_self", "pthread_setcancelstate", "pthread_sigmask",
