@@ -204,7 +204,7 @@ static ssize_t read_in(struct hl_plat *plat, const char *directory, const char *
 {
     int length = snprintf(plat->path, sizeof plat->path, "%s/%s", directory, file);
 
-    if (length < 0 || (size_t)length >= sizeof plat->path)
+    if ((size_t)length >= sizeof plat->path)
         return -ENAMETOOLONG;
     return hl_plat_read_file(plat, AT_FDCWD, plat->path, text, capacity);
 }
@@ -229,7 +229,7 @@ static void add_quota(struct hl_plat *plat, const char *directory, uint64_t quot
         return;
     smallest->quota_milli = milli;
     int length = snprintf(plat->throttled, sizeof plat->throttled, "%s/cpu.stat", directory);
-    if (length < 0 || (size_t)length >= sizeof plat->throttled)
+    if ((size_t)length >= sizeof plat->throttled)
         plat->throttled[0] = 0;
 }
 

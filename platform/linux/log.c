@@ -81,7 +81,7 @@ static int open_descriptor(struct hl_plat_log *log, int descriptor)
 
     if (flags < 0 || fstat(descriptor, &is) != 0)
         return -errno;
-    if ((flags & O_ACCMODE) == O_RDONLY || flags & O_PATH)
+    if ((flags & O_ACCMODE) == O_RDONLY) /* which O_PATH is, too */
         return -EBADF; /* as write(2) would say, but of a descriptor that nobody else got */
     switch (is.st_mode & S_IFMT) {
     case S_IFREG:

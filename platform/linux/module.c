@@ -105,15 +105,12 @@ bool hl_module_find(uint64_t pc, struct hl_module *module)
     return false;
 }
 
-/* Where function `index` begins; the code's end for one past the last. */
+/* Where function `index` begins. */
 static bool begin_of(const struct hl_module *module, uint32_t index, uint64_t *begin)
 {
     struct table_row row;
     uint64_t rows = module->functions_at + sizeof(struct table_head);
 
-    *begin = module->high;
-    if (index >= module->functions_count)
-        return true;
     if (hl_plat_peek(rows + (uint64_t)index * sizeof row, &row, sizeof row) != 0)
         return false;
     *begin = module->functions_at + (uint64_t)(int64_t)row.begin;
@@ -126,20 +123,23 @@ static bool find_function(const struct hl_module *module, uint64_t address, uint
 {
     uint32_t first = 0, end = module->functions_count; /* it is in [first, end) */
 
-    if (module->functions_at == 0)
+    *high = module->high;
+    if (module->functions_at == 0 || !begin_of(module, first, low))
         return false;
     while (end - first > 1) {
         uint32_t middle = first + (end - first) / 2;
         uint64_t begin;
         if (!begin_of(module, middle, &begin))
             return false;
-        if (begin < address)
+        if (begin < address) {
             first = middle;
-        else
+            *low = begin;
+        } else {
             end = middle;
+            *high = begin;
+        }
     }
-    return begin_of(module, first, low) && begin_of(module, first + 1, high) && *low < address &&
-           address <= *high;
+    return *low < address && address <= *high;
 }
 
 void hl_module_function(const struct hl_module *module, uint64_t address, uint64_t *low,

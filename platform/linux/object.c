@@ -223,7 +223,7 @@ int hl_plat_object(struct hl_plat *plat, uint64_t tid, int64_t descriptor, bool 
         may_ask = may_ask && is_fifo(plat, (size_t)size, descriptor);
         write_named(may_ask ? "fifo " : "", name, text, capacity);
         break;
-    case HL_PLAT_LINK_NAMED:
+    default: /* HL_PLAT_LINK_NAMED */
         write_named("", name, text, capacity);
         break;
     }

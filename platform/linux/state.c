@@ -84,7 +84,7 @@ static bool copy_name(const char *stat, size_t size, char name[HL_PLAT_NAME_BYTE
 static uint64_t age_of(uint64_t start_ticks)
 {
     uint64_t now_ns;
-    uint64_t latest = start_ticks < UINT64_MAX ? hl_plat_ticks_to_ns(start_ticks + 1) : UINT64_MAX;
+    uint64_t latest = hl_plat_ticks_to_ns(start_ticks + 1); /* of what is known: no overflow */
 
     if (!hl_plat_read_clock(CLOCK_BOOTTIME, &now_ns))
         return 0;
@@ -161,7 +161,7 @@ static bool add_stat(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_s
     state->age_ns = state->start_known ? age_of(start) : 0;
     if (!state->start_known)
         hl_plat_miss_because(plat, HL_PLAT_THREAD_STATE, hl_plat_not_understood);
-    return state->state != 0 || state->start_known;
+    return state->state != 0; /* which comes before the start */
 }
 
 bool hl_plat_thread_state(struct hl_plat *plat, uint64_t tid, struct hl_plat_thread_state *state)
