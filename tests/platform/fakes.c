@@ -17,6 +17,7 @@ enum { FAKES = 32 };
 static struct {
     const char *name;
     struct fake_file file;
+    unsigned times;
 } fakes[FAKES];
 static size_t fakes_count;
 static fake_answer *answerer;
@@ -30,21 +31,32 @@ static void need(bool condition, const char *what)
     abort();
 }
 
-static void add(const char *name, struct fake_file file)
+static void add(unsigned times, const char *name, struct fake_file file)
 {
     need(fakes_count < FAKES, "too many files");
     fakes[fakes_count].name = name;
-    fakes[fakes_count++].file = file;
+    fakes[fakes_count].file = file;
+    fakes[fakes_count++].times = times;
 }
 
 void fake(const char *name, const char *text)
 {
-    add(name, (struct fake_file){.bytes = text, .size = strlen(text)});
+    fake_for(FAKE_ALWAYS, name, text);
 }
 
 void fake_error(const char *name, int error)
 {
-    add(name, (struct fake_file){.error = error});
+    fake_error_for(FAKE_ALWAYS, name, error);
+}
+
+void fake_for(unsigned times, const char *name, const char *text)
+{
+    add(times, name, (struct fake_file){.bytes = text, .size = strlen(text)});
+}
+
+void fake_error_for(unsigned times, const char *name, int error)
+{
+    add(times, name, (struct fake_file){.error = error});
 }
 
 void fake_nothing(void)
@@ -74,13 +86,14 @@ static int open_file(const struct fake_file *file, int flags)
     return descriptor;
 }
 
-static bool find(const char *path, struct fake_file *file)
+bool fake_find(const char *path, struct fake_file *file)
 {
     if (answerer)
         return answerer(path, file);
     for (size_t i = fakes_count; i-- > 0;) {
-        if (!ends_with(path, fakes[i].name))
+        if (fakes[i].times == 0 || !ends_with(path, fakes[i].name))
             continue;
+        fakes[i].times -= fakes[i].times != FAKE_ALWAYS;
         *file = fakes[i].file;
         return true;
     }
@@ -92,7 +105,7 @@ static bool is_fake(const char *path, int flags, int *descriptor)
 {
     struct fake_file file;
 
-    if (!find(path, &file))
+    if (!fake_find(path, &file))
         return false;
     *descriptor = file.error ? -1 : open_file(&file, flags);
     if (file.error)

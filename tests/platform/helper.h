@@ -49,6 +49,18 @@ static inline bool is_model(void)
             cr_skip(why);  \
     } while (0)
 
+/* Threads in a forked child may hang in a sanitizer, whose locks are not the child's. */
+#if defined(__has_feature)
+#define HAS_SANITIZER (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#else
+#define HAS_SANITIZER 0
+#endif
+#define NEEDS_FORK()   \
+    if (HAS_SANITIZER) \
+    cr_skip("under a sanitizer, forked children have no threads")
+
 static inline void nap(uint64_t ns)
 {
     struct timespec pause = {(time_t)(ns / S), (long)(ns % S)};

@@ -2,6 +2,7 @@
  * passes, or that are rare: the kernel's text about them is the test's. The memory is real.
  */
 #define _GNU_SOURCE
+#include "../../platform/linux/plat.h"
 #include "fakes.h"
 #include "helper.h"
 
@@ -400,4 +401,236 @@ Test(faked_calls, of_several_words_the_first_is_shown)
     cr_assert_eq(look.waits_for, HL_PLAT_FOR_FUTEX);
     cr_assert_eq(look.address, 0);
     assert_why(HL_PLAT_WAIT, NO_MEMORY);
+}
+
+/* ---- what is refused or changes meanwhile ------------------------------------------------------ */
+
+static const char *own_link(int descriptor)
+{
+    static char names[4][48];
+    static unsigned used;
+    char *name = names[used++ % 4];
+
+    snprintf(name, sizeof names[0], "thread-self/fd/%d", descriptor);
+    return name;
+}
+
+static const char *own_path(int descriptor)
+{
+    static char path[64];
+
+    snprintf(path, sizeof path, "/proc/%s", own_link(descriptor));
+    return path;
+}
+
+static int listening_socket(void)
+{
+    struct sockaddr_in own = {.sin_family = AF_INET};
+    int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+
+    cr_assert_eq(inet_pton(AF_INET, "127.0.0.1", &own.sin_addr), 1);
+    cr_assert_eq(bind(descriptor, (struct sockaddr *)&own, sizeof own), 0);
+    return descriptor;
+}
+
+#define IN_STATE(letter) "1 (x) " letter " 1 1 0 0 -1 4194560 107 0 0 0 0 0 0 0 20 0 1 0 77 1\n"
+
+Test(faked_calls, a_socket_is_asked_only_where_its_lock_is_free_and_it_is_ours)
+{
+    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(80)};
+    uint64_t descriptor = (uint64_t)listening_socket();
+
+    in_call(SYS_connect, descriptor, AT(&peer), sizeof peer);
+    cr_assert_eq(strncmp(look.local, "127.0.0.1:", 10), 0, "%s", look.local);
+    in_call(SYS_read, descriptor, 0, 0);
+    cr_assert_eq(strncmp(look.object, "socket 127.0.0.1:", 17), 0, "%s", look.object);
+    fake_failure("getsockname", 0, 1, ENOBUFS);
+    in_call(SYS_read, descriptor, 0, 0);
+    assert_object("socket");
+    fake("/stat", IN_STATE("D"));
+    in_call(SYS_connect, descriptor, AT(&peer), sizeof peer);
+    cr_assert_str_eq(look.local, "");
+    in_call(SYS_read, descriptor, 0, 0);
+    assert_object("socket");
+    fake("/stat", IN_STATE("S"));
+    static char other[64];
+    ssize_t size = readlink(own_path((int)descriptor), other, sizeof other - 1);
+    cr_assert_gt(size, 9);
+    other[size - 2] = other[size - 2] == '1' ? '2' : '1';
+    fake(own_link((int)descriptor), other);
+    in_call(SYS_connect, descriptor, AT(&peer), sizeof peer);
+    cr_assert_str_eq(look.local, "", "it is another socket's number here");
+    fake_error(own_link((int)descriptor), ENOENT);
+    in_call(SYS_read, descriptor, 0, 0);
+    assert_object("socket");
+}
+
+Test(faked_calls, a_fifo_is_called_one_only_where_it_may_be_asked)
+{
+    char folder[] = "/tmp/heartline-faked-XXXXXX", path[64];
+
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/fifo", folder);
+    int made = mkfifo(path, 0600), descriptor = open(path, O_RDWR | O_NONBLOCK);
+    unlink(path);
+    rmdir(folder);
+    cr_assert(made == 0 && descriptor >= 0);
+    in_call(SYS_read, (uint64_t)descriptor, 0, 0);
+    cr_assert_eq(strncmp(look.object, "fifo /tmp/", 10), 0, "%s", look.object);
+    fake(own_link(descriptor), "/tmp/another");
+    in_call(SYS_read, (uint64_t)descriptor, 0, 0);
+    cr_assert_eq(strncmp(look.object, "/tmp/", 5), 0, "%s", look.object);
+    fake("/stat", IN_STATE("D"));
+    in_call(SYS_read, (uint64_t)descriptor, 0, 0);
+    cr_assert_eq(strncmp(look.object, "/tmp/", 5), 0, "%s", look.object);
+}
+
+Test(faked_calls, no_more_is_written_than_there_is_room)
+{
+    char text[8] = "1234567", local[HL_PLAT_ADDRESS_BYTES];
+    uint64_t tid = atomic_load(&sleeper);
+    int descriptor = listening_socket();
+
+    cr_assert_eq(hl_plat_object(plat, tid, descriptor, true, text, 7, local), 0);
+    cr_assert_str_eq(text, "socket");
+    cr_assert_eq(text[7], 0);
+    fake("/fd/999", "/dev/pts/7");
+    cr_assert_eq(hl_plat_object(plat, tid, 999, true, text, 5, local), 0);
+    cr_assert_str_eq(text, "term");
+}
+
+Test(faked_calls, an_address_that_cannot_be_written_is_left_out)
+{
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    struct sockaddr_in in = {.sin_family = AF_INET};
+
+    fake_failure("inet_ntop", 0, 2, ENOSPC);
+    in_call(SYS_connect, 3, AT(&in6), sizeof in6);
+    assert_object("socket ");
+    in_call(SYS_connect, 3, AT(&in), sizeof in);
+    assert_object("socket ");
+}
+
+Test(faked_calls, of_a_set_that_is_cut_more_may_be_meant)
+{
+    static struct pollfd many[100];
+    static fd_set none;
+    int ends[2];
+
+    cr_assert_eq(pipe(ends), 0);
+    for (size_t i = 0; i < 100; i++)
+        many[i].fd = -1;
+    in_call(SYS_ppoll, AT(many), 100, 0);
+    assert_object(" and more");
+    many[7].fd = ends[0];
+    in_call(SYS_ppoll, AT(many), 100, 0);
+    assert_object("pipe and more");
+    in_call(SYS_pselect6, 5000, AT(&none), 0);
+    assert_object(" and more");
+}
+
+/* How many are open, as the folder of descriptors tells it. */
+static off_t folder_size;
+
+static void have_folder_size(struct stat *is)
+{
+    is->st_size = folder_size;
+}
+
+static void assert_listed(off_t size, bool is_listed)
+{
+    folder_size = size;
+    fake_stat = have_folder_size;
+    in_call(SYS_epoll_pwait, 5, 0, 0);
+    fake_stat = NULL;
+    cr_assert_eq(strcmp(look.object, "descriptor 999, descriptor 998") == 0, is_listed, "%s",
+                 look.object);
+}
+
+static void have_status(const char *text)
+{
+    fake("/status", text);
+    plat = hl_plat_open();
+}
+
+Test(faked_calls, a_large_set_is_not_listed)
+{
+    fake("/fdinfo/5", "tfd:      999 events: 19\ntfd:      998 events: 19\n");
+    have_status("FDSize:\t256\n");
+    assert_listed(32, true);
+    assert_listed(33, false);
+    assert_listed(0, true); /* an older kernel: its table counts */
+    have_status("FDSize:\t512\n");
+    assert_listed(32, true);
+    assert_listed(0, false);
+    fake_error("/status", EMFILE);
+    plat = hl_plat_open();
+    assert_listed(0, false);
+    assert_listed(32, true);
+    fake_failure("stat", 0, 1, EACCES);
+    assert_listed(32, false);
+}
+
+Test(faked_calls, an_empty_list_that_is_cut_is_not_nothing)
+{
+    static char info[HL_PLAT_BUFFER_BYTES + 100];
+
+    memset(info, 'x', sizeof info - 1);
+    in_epoll(info);
+    assert_object(" and more");
+}
+
+/* Two readings of its call, with another between. */
+static void call_twice(const char *first, const char *second, int error)
+{
+    if (second)
+        fake("/syscall", second);
+    else
+        fake_error("/syscall", error);
+    fake_for(1, "/syscall", first);
+    look_at();
+    cr_assert(knows(HL_PLAT_SYSCALL));
+}
+
+Test(faked_calls, one_that_ends_meanwhile_is_not_steady)
+{
+    static char nap_call[64], path_call[64];
+
+    snprintf(nap_call, sizeof nap_call, "%d 0x0 0x0 0x0 0x0 0x0 0x0 0x7000 0x8000\n",
+             SYS_clock_nanosleep);
+    snprintf(path_call, sizeof path_call, "%d 0x3 0x8 0x0 0x0 0x0 0x0 0x7000 0x8000\n", SYS_openat);
+    fake("/schedstat", "1 2 3\n");
+    call_twice(nap_call, nap_call, 0);
+    cr_assert(look.steady);
+    call_twice(nap_call, path_call, 0);
+    cr_assert_not(look.steady);
+    call_twice(nap_call, NULL, ENOENT);
+    cr_assert_not(look.steady);
+    cr_assert(knows(HL_PLAT_WAIT), "that much is known");
+    call_twice(path_call, NULL, ENOENT);
+    cr_assert_not(look.steady);
+    assert_why(HL_PLAT_WAIT, "the thread has ended"); /* not: "its memory is not there" */
+}
+
+Test(faked_calls, one_whose_run_count_is_not_known_is_not_steady)
+{
+    static char nap_call[64];
+
+    snprintf(nap_call, sizeof nap_call, "%d 0x0 0x0 0x0 0x0 0x0 0x0 0x7000 0x8000\n",
+             SYS_clock_nanosleep);
+    fake("/syscall", nap_call);
+    fake("/schedstat", "1 2 3\n");
+    look_at();
+    cr_assert(look.steady);
+    fake_for(1, "/schedstat", "garbage\n");
+    look_at();
+    cr_assert_not(look.steady, "before");
+    fake_error("/schedstat", EMFILE);
+    fake_for(1, "/schedstat", "1 2 3\n");
+    look_at();
+    cr_assert_not(look.steady, "after");
+    fake("/schedstat", "1 2 4\n");
+    fake_for(1, "/schedstat", "1 2 3\n");
+    look_at();
+    cr_assert_not(look.steady, "it has run");
 }

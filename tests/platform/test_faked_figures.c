@@ -460,3 +460,107 @@ Test(faked_threads, sleeps_that_are_not_counted_are_unknown)
     cr_assert_not(hl_plat_thread_sleeps(plat, hl_plat_thread_id(), &sleeps));
     cr_assert_eq(sleeps, UINT64_MAX);
 }
+
+/* ---- calls that are refused ------------------------------------------------------------- */
+
+static void assert_no_cores(const char *why)
+{
+    struct hl_plat_limits limits;
+
+    hl_plat_limits(plat, &limits);
+    cr_assert_eq(limits.known, 0);
+    cr_assert_eq(limits.cores_milli, 0);
+    assert_why(HL_PLAT_CORES, why);
+}
+
+Test(faked_limits, cores_that_cannot_be_asked_for_are_unknown)
+{
+    fake_failure("sched_getaffinity", 0, 2, EPERM);
+    assert_no_cores("not permitted (seccomp or a security module)");
+    fake_result("sched_getaffinity", 0, 2, 0);
+    assert_no_cores("this kernel does not offer it"); /* none at all */
+    fake_result("sched_getaffinity", 0, 1, 0);
+    fake_failure("sched_getaffinity", 1, 1, ENOMEM);
+    assert_no_cores("out of memory");
+}
+
+Test(faked_limits, the_second_mask_alone_will_do)
+{
+    struct hl_plat_limits limits;
+
+    fake_failure("sched_getaffinity", 0, 1, ESRCH);
+    hl_plat_limits(plat, &limits);
+    cr_assert_eq(limits.known, HL_KNOWN(HL_PLAT_CORES));
+    cr_assert_geq(limits.cores_milli, 1000);
+}
+
+Test(faked_limits, only_a_group_without_controllers_is_the_unified_one)
+{
+    fake("/fake/x/cpu.max", "60000 100000\n");
+    cr_assert_eq(limits_of("0:cpu:/x\n", CGROUP2).quota_milli, 0);
+    cr_assert_eq(limits_of("1::/x\n", CGROUP2).quota_milli, 0);
+    cr_assert_eq(limits_of("0::/x\n", CGROUP2).quota_milli, 600);
+}
+
+/* Room for one name in its directory, and none for the other, which is longer by one. */
+Test(faked_limits, a_quota_without_room_for_its_count_counts)
+{
+    const char *mount = stretched("1 2 0:1 / /", 4094, " rw - cgroup2 none rw\n");
+    const char *group = stretched("0::/", 2 * PATH_MAX - 10 - 4095, "\n");
+
+    fake("/cpu.max", "60000 100000\n");
+    fake("/cpu.stat", "throttled_usec 9\n");
+    cr_assert_eq(limits_of(group, mount).quota_milli, 600);
+    cr_assert_eq(throttled(), UINT64_MAX);
+    cr_assert_eq(limits_of(stretched("0::/", 2 * PATH_MAX - 11 - 4095, "\n"), mount).quota_milli,
+                 600);
+    cr_assert_eq(throttled(), 9000, "with room for both");
+}
+
+Test(faked_process, a_status_without_memory_is_not_opened_again_and_again)
+{
+    fake("/status", "Threads:\t1\n");
+    struct hl_plat_process process = process_now();
+    int kept = atomic_load(&plat->status.number);
+    cr_assert_eq(process.known & MEMORY_KEYS, 0);
+    cr_assert(process.known & HL_KNOWN(HL_PLAT_THREADS));
+    hl_plat_process(plat, UINT32_MAX, &process);
+    cr_assert_eq(atomic_load(&plat->status.number), kept);
+    fake("/status", "VmRSS:\t 4 kB\n");
+    hl_plat_process(plat, UINT32_MAX, &process);
+    cr_assert_eq(process.known & MEMORY_KEYS, 0, "it is its own thread's, so it is what there is");
+    plat->status_tid++; /* as if it were of one that has ended */
+    hl_plat_process(plat, UINT32_MAX, &process);
+    cr_assert(process.known & HL_KNOWN(HL_PLAT_RSS));
+}
+
+static void assert_no_rate(long per_second)
+{
+    fake_result("sysconf", 0, 1, per_second);
+    cr_assert_eq(hl_plat_ticks_to_ns(100), UINT64_MAX, "%ld ticks a second", per_second);
+}
+
+Test(faked_process, ticks_of_a_rate_that_cannot_be_are_unknown)
+{
+    assert_no_rate(-1);
+    assert_no_rate(0);
+    assert_no_rate(2000000000);
+    cr_assert_eq(hl_plat_ticks_to_ns(UINT64_MAX / 4), UINT64_MAX);
+    fake_result("sysconf", 0, 1, 1000000000);
+    cr_assert_eq(hl_plat_ticks_to_ns(7), 7);
+}
+
+Test(faked_process, clocks_that_are_refused_say_why)
+{
+    struct hl_plat_process process;
+
+    begin();
+    fake_failure("clock_gettime", 0, 1, EPERM);
+    hl_plat_process(plat, HL_KNOWN(HL_PLAT_CPU), &process);
+    cr_assert_eq(process.known, 0);
+    assert_why(HL_PLAT_CPU, "not permitted (seccomp or a security module)");
+    fake_failure("clock_gettime", 0, 1, EINVAL);
+    hl_plat_process(plat, HL_KNOWN(HL_PLAT_START), &process);
+    cr_assert_eq(process.known, 0);
+    assert_why(HL_PLAT_START, "the system call failed");
+}

@@ -38,7 +38,7 @@ enum { SYMBOLS = 4, VADDR = 0x10000 };
 
 static struct image {
     ElfW(Ehdr) elf;
-    ElfW(Phdr) parts[3];
+    ElfW(Phdr) parts[4];
     ElfW(Dyn) dynamic[8];
     ElfW(Sym) symbols[SYMBOLS];
     char names[64];
@@ -75,6 +75,8 @@ static void begin_image(void)
     add_part(PT_NOTE, 0);
     add_part(PT_LOAD, 0);
     add_part(PT_DYNAMIC, OFFSET(dynamic));
+    add_part(PT_LOAD, sizeof image); /* as where a file has more than one; it says no base */
+    image.parts[3].p_vaddr = 7 * VADDR;
     memcpy(image.names, names, sizeof names);
     image.symbols[1] = (ElfW(Sym)){.st_name = 1, .st_shndx = 1, .st_value = VADDR + 0x100};
     image.symbols[2] = (ElfW(Sym)){.st_name = 5, .st_shndx = 1, .st_value = VADDR + 0x200};
@@ -213,4 +215,85 @@ Test(faked_emulator, the_kernel_itself_is_none)
     cr_assert_not(hl_plat_is_emulated(plat));
     fake("self/syscall", emulators_call);
     cr_assert_not(hl_plat_is_emulated(plat), "it is asked once");
+}
+
+/* ---- what a call of our own looks like ---------------------------------------------------------- */
+
+static struct {
+    bool is_in_none;
+    uint64_t number, size, depth;
+} own;
+
+/* The call that is being made, but for what the test changes. */
+static ssize_t describe_call(char *text, ssize_t size)
+{
+    uintptr_t sp = (uintptr_t)__builtin_frame_address(0) - own.depth;
+
+    if (size == 0 || strncmp(text, "own", 3) != 0)
+        return size;
+    if (own.is_in_none)
+        return snprintf(text, 256, "-1 0x%" PRIxPTR " 0x8000\n", sp);
+    return snprintf(text, 256,
+                    "%" PRIu64 " 0x3 0x%" PRIxPTR " 0x%" PRIx64 " 0x0 0x0 0x0 0x%" PRIxPTR
+                    " 0x8000\n",
+                    own.number, (uintptr_t)text, own.size, sp);
+}
+
+static bool is_emulated_with(bool is_in_none, uint64_t number, uint64_t size, uint64_t depth)
+{
+    own.is_in_none = is_in_none;
+    own.number = number;
+    own.size = size;
+    own.depth = depth;
+    fake_reading = describe_call;
+    return hl_plat_is_emulated(open_under("own"));
+}
+
+Test(faked_emulator, the_own_call_is_known_by_all_that_it_says)
+{
+    cr_assert_not(is_emulated_with(false, SYS_read, 256, 0));
+}
+
+Test(faked_emulator, one_of_another_size_is_another)
+{
+    cr_assert(is_emulated_with(false, SYS_read, 255, 0));
+}
+
+Test(faked_emulator, one_from_another_stack_is_another)
+{
+    cr_assert(is_emulated_with(false, SYS_read, 256, 1 << 20));
+}
+
+Test(faked_emulator, one_with_another_number_is_another)
+{
+    cr_assert(is_emulated_with(false, SYS_read + 1, 256, 0));
+}
+
+Test(faked_emulator, a_reader_that_is_in_no_call_is_an_emulators)
+{
+    cr_assert(is_emulated_with(true, SYS_read, 256, 0));
+}
+
+/* ---- the clock ---------------------------------------------------------------------------------- */
+
+static int refuse_to_read(clockid_t clock, struct timespec *now)
+{
+    (void)clock;
+    *now = (struct timespec){77, 77};
+    return -1;
+}
+
+Test(faked_clock, a_time_that_cannot_be_read_is_0)
+{
+    cr_assert_gt(hl_plat_now_ns(), 0);
+    hl_plat_scope_clock.read = refuse_to_read;
+    cr_assert_eq(hl_plat_now_ns(), 0);
+    cr_assert_eq(hl_plat_coarse_ns(), 0);
+    cr_assert_eq(hl_plat_wall_ms(), 0);
+}
+
+Test(faked_clock, a_tick_that_cannot_be_asked_for_is_a_long_one)
+{
+    fake_failure("clock_getres", 0, 1, EINVAL);
+    cr_assert_eq(hl_plat_coarse_tick_ns(), 20 * MS);
 }

@@ -120,11 +120,6 @@ static void expect(enum hl_plat_wait_for kind, void (*wait)(void *), void *thing
     cr_assert((kind == HL_PLAT_FOR_MUTEX) == ((look.known & HL_KNOWN(HL_PLAT_HOLDER)) != 0));
 }
 
-/* Threads in a forked child may hang in a sanitizer, whose locks are not the child's. */
-#define NEEDS_FORK()   \
-    if (HAS_SANITIZER) \
-    cr_skip("under a sanitizer, forked children have no threads")
-
 /* What a sanitizer runs itself, and other C libraries, need not be recognised. */
 #if !defined(__GLIBC__) || HAS_THREAD_SANITIZER
 #define NEEDS_LEARNING() cr_skip("only glibc's own waits must be recognised")
