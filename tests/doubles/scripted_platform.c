@@ -242,6 +242,8 @@ uint64_t hl_plat_wall_ms(void)
 
 static void *map(size_t size, int visibility)
 {
+    if (scripted.map_hook)
+        scripted.map_hook();
     unsigned call = atomic_fetch_add(&scripted.maps, 1) + 1;
     unsigned fails = scripted.map_fails_at;
     if (fails != 0 && (call == fails || (scripted.map_fails_on && call > fails)))

@@ -124,11 +124,12 @@ struct scripted {
 
     /* memory and handles */
     bool open_fails;
-    _Atomic int handles;   /* open, not yet closed or abandoned */
-    unsigned map_fails_at; /* the k-th call, counted from 1; 0 = none */
-    bool map_fails_on;     /* and every one after it */
-    _Atomic unsigned maps; /* calls */
-    _Atomic int mapped;    /* not yet unmapped */
+    _Atomic int handles;    /* open, not yet closed or abandoned */
+    void (*map_hook)(void); /* runs at the start of each call, as a signal's handler might */
+    unsigned map_fails_at;  /* the k-th call, counted from 1; 0 = none */
+    bool map_fails_on;      /* and every one after it */
+    _Atomic unsigned maps;  /* calls */
+    _Atomic int mapped;     /* not yet unmapped */
 
     /* outputs; all of them go into one text */
     struct scripted_results writes; /* SCRIPTED_ALL, n = at most n bytes, or a negative errno */

@@ -339,3 +339,35 @@ Test(picture, of_equally_busy_threads_the_first_stays_where_it_is)
     cr_expect_eq(busy[0].thread.tid, 1);
     cr_expect_eq(busy[1].thread.tid, 2);
 }
+
+/* ---- a thread whose scopes could not be read ---------------------------------------------- */
+
+static uint64_t updated_of_unread(uint64_t popped_ns)
+{
+    hl_picture_begin(&picture, 8);
+    thread(7);
+    stack.depth = 1; /* amid its first push, or its last pop */
+    stack.whole = false;
+    stack.popped_ns = popped_ns;
+    add(true);
+    hl_picture_finish(&picture);
+    cr_expect(row(0)->churning);
+    cr_expect_str_eq(row(0)->innermost, "");
+    return row(0)->updated_ns;
+}
+
+Test(picture, one_amid_a_push_was_updated_when_it_last_popped_or_now)
+{
+    cr_expect_eq(updated_of_unread(NOW - 3 * S), 3 * S);
+    cr_expect_eq(updated_of_unread(0), 0);
+}
+
+Test(picture, one_without_a_scope_waits_for_nothing)
+{
+    hl_picture_begin(&picture, 8);
+    thread(7);
+    add(true);
+    hl_picture_finish(&picture);
+    cr_expect_eq(picture.waiting, 0);
+    cr_expect_not(row(0)->waiting);
+}

@@ -263,3 +263,14 @@ Test(progress, every_record_has_its_own)
         cr_assert_eq(covering(0)->value, record);
     }
 }
+
+Test(progress, the_counter_of_an_earlier_scope_in_a_frame_covers_no_later_one)
+{
+    stack_of(2);
+    counter(1, 20, 200);
+    observe(1 * S);
+    cr_expect_eq(covering(1)->value, 20);
+    stack.scopes[1].scope = 99;
+    stack.scopes[1].has_counter = false;
+    cr_expect_null(covering(1));
+}

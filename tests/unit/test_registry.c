@@ -740,3 +740,50 @@ Test(registry, a_child_says_nothing_of_its_parents_threads)
     waitpid(child, &status, 0);
     cr_expect_eq(status, 0);
 }
+
+/* ---- a handler while memory is asked for ------------------------------------------------- */
+
+static void push_and_pop_once(void)
+{
+    scope_push("in a handler");
+    scope_pop();
+}
+
+static unsigned pushes_at; /* the call at which the handler comes */
+
+static void push_while_mapping(void)
+{
+    if (--pushes_at > 0)
+        return;
+    scripted.map_hook = NULL;
+    push_and_pop_once();
+    scripted.map_fails_at = scripted.maps + 1; /* what was asked for meanwhile cannot be had */
+}
+
+static void expect_one_whole_record(void)
+{
+    cr_expect_eq(taken(), 1);
+    cr_expect_eq(stack_of(0)->count, 1);
+    cr_expect_str_eq(stack.scopes[0].label, "first");
+    hl_registry_losses(&losses);
+    cr_expect_eq(losses.overflow, 0, "it is not lost");
+    cr_expect_eq(scripted.mapped, 2, "the records and their counters, once");
+    scope_progress progress = scope_push_progress("counted", 1);
+    cr_expect_not_null(progress.counter);
+}
+
+Test(registry, what_a_handler_got_is_used_where_there_is_no_more)
+{
+    pushes_at = 1;
+    scripted.map_hook = push_while_mapping;
+    scope_push("first");
+    expect_one_whole_record();
+}
+
+Test(registry, what_a_handler_was_quicker_to_get_is_used_and_the_other_given_back)
+{
+    pushes_at = 2; /* the records are there, and their counters are asked for */
+    scripted.map_hook = push_while_mapping;
+    scope_push("first");
+    expect_one_whole_record();
+}

@@ -1365,3 +1365,105 @@ Test(scope, a_scope_with_progress_is_work_and_not_waiting)
         cr_expect_not(innermost()->waiting);
     }
 }
+
+/* ---- what comes too early, too late, or in between ---------------------------------------- */
+
+static int refuse_to_read(clockid_t clock, struct timespec *now)
+{
+    (void)clock;
+    *now = (struct timespec){77, 77};
+    return -1;
+}
+
+Test(scope, a_clock_that_cannot_be_read_is_no_time)
+{
+    hl_plat_scope_clock.read = refuse_to_read;
+    scope_push("outer");
+    cr_expect_eq(innermost()->pushed_ns, 0);
+    scope_push("inner");
+    scope_pop();
+    expect_path("outer");
+    cr_expect_eq(stack.popped_ns, 0);
+}
+
+Test(scope, the_function_that_adds_is_the_macro_that_adds)
+{
+    scope_progress progress = scope_push_progress("counted", 10);
+    (monitor_progress_add)(progress, 3);
+    scope_progress_add(progress, 4);
+    cr_expect_eq(innermost()->current, 7);
+    scope_pop();
+    (monitor_progress_add)(progress, 3);
+    (monitor_progress_add)((scope_progress){0}, 3);
+    scope_push_progress("another", 10);
+    cr_expect_eq(innermost()->current, 0);
+}
+
+Test(scope, a_block_that_was_lost_ends_nothing)
+{
+    scripted.map_fails_at = 1;
+    {
+        SCOPE("lost");
+        expect_empty();
+        {
+            SCOPE_PROGRESS(progress, "kept", 1);
+            expect_path("kept");
+        }
+        scope_push("plain");
+        expect_path("plain");
+    }
+    expect_path("plain");
+    expect_losses(0, 0);
+}
+
+static void *lose_a_block(void *unused)
+{
+    scripted.map_fails_at = scripted.maps + 1;
+    {
+        SCOPE("lost");
+    }
+    cr_expect_not(hl_is_record(hl_registry_self()));
+    return unused;
+}
+
+Test(scope, a_block_of_a_thread_without_a_record_ends_nothing)
+{
+    in_thread(lose_a_block, NULL);
+    cr_expect_eq(hl_registry_count(), 0);
+    expect_losses(0, 0);
+}
+
+/* As when a longjmp has passed by the block, and the next scope took its frame. */
+Test(scope, a_block_whose_frame_is_anothers_now_leaves_it_alone)
+{
+    {
+        SCOPE("block");
+        struct hl_record *record = hl_registry_self();
+        hl_scope_clear(record, false);
+        scope_push("next");
+        expect_path("next");
+    }
+    expect_path("next");
+    expect_losses(0, 0);
+}
+
+static void jump_out_and_push(void)
+{
+    if (setjmp(jump) == 0)
+        jump_out_of_blocks(1);
+    scope_push("next");
+}
+
+Test(scope, where_the_stack_cannot_be_told_it_is_not_asked_for_ever)
+{
+    scripted.stack_scripted = true;
+    for (int i = 0; i < 3; i++)
+        jump_out_and_push();
+    uint32_t tries = hl_registry_self()->stack_tries;
+    cr_expect_leq(tries, 4);
+    scripted.stack_low = 1;
+    scripted.stack_high = UINTPTR_MAX;
+    for (int i = 0; i < 10; i++)
+        jump_out_and_push();
+    cr_expect_eq(hl_registry_self()->stack_tries, 4);
+}

@@ -370,3 +370,40 @@ Test(snapshot, of_a_churning_thread_the_outer_scope_is_always_read)
     pthread_join(thread, NULL);
     cr_expect_eq(wrong, 0);
 }
+
+/* ---- ends that are being written ----------------------------------------------------- */
+
+/* Three ends are there; of the middle one it is said what is wrong. */
+static void have_three_ends(void)
+{
+    for (int i = 0; i < 3; i++) {
+        scope_push("x");
+        watch(0, false);
+        scripted_advance(SCRIPTED_S);
+        scope_pop();
+    }
+    cr_assert_eq(hl_get(&self()->ended_count), 3);
+}
+
+Test(snapshot, an_end_that_is_in_work_is_passed_over)
+{
+    have_three_ends();
+    hl_release(&self()->ended[1].scope, 0);
+    cr_assert(next_end());
+    cr_expect_eq(ended.ended_ns, NOW - 2 * SCRIPTED_S);
+    cr_assert(next_end());
+    cr_expect_eq(ended.ended_ns, NOW, "not the one between");
+    cr_expect_not(next_end());
+}
+
+Test(snapshot, an_end_whose_place_was_taken_meanwhile_is_passed_over)
+{
+    have_three_ends();
+    hl_release(&self()->ends_begun, 3 + HL_ENDED - 2); /* so the first one's is being written */
+    cr_assert(next_end());
+    cr_expect_eq(ended.ended_ns, NOW - SCRIPTED_S);
+    cr_expect_eq(seen, 2);
+    hl_release(&self()->ends_begun, 3 + HL_ENDED);
+    cr_expect_not(next_end(), "all of them are");
+    cr_expect_eq(seen, 3);
+}

@@ -348,3 +348,35 @@ Test(threads, our_own_that_live_for_a_moment_are_not_counted_as_gone)
     sample_after(10 * SCRIPTED_S);
     cr_expect_eq(threads.gone, 1);
 }
+
+/* ---- without memory for a part ------------------------------------------------------------ */
+
+static void sample_twice_without(unsigned nth_mapping)
+{
+    scripted_thread(10)->busy_milli = 500;
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    cr_assert(hl_threads_are_complete(&threads));
+    scripted.map_fails_at = scripted.maps + nth_mapping;
+    sample_after(10 * SCRIPTED_S);
+    cr_expect_geq(scripted.maps, scripted.map_fails_at, "it was not asked for");
+}
+
+Test(threads, without_memory_to_read_a_list_again_it_is_listed_anew)
+{
+    unsigned lists = scripted.lists;
+    sample_twice_without(1);
+    cr_expect_eq(scripted.lists, lists + 2);
+    cr_expect(hl_threads_are_complete(&threads));
+    cr_expect_eq(used(10), 5 * SCRIPTED_S);
+}
+
+Test(threads, without_memory_for_what_is_known_of_each_nothing_is_found)
+{
+    sample_twice_without(2);
+    cr_expect_not(hl_threads_are_complete(&threads));
+    cr_expect_eq(hl_threads_count(&threads), 0);
+    cr_expect_null(hl_threads_find(&threads, 10));
+    sample_after(10 * SCRIPTED_S);
+    cr_expect(hl_threads_are_complete(&threads));
+    cr_expect_eq(used(10), HL_UNKNOWN, "the reading before was not whole");
+}
