@@ -54,7 +54,7 @@ static void close_wake(struct hl_plat *plat)
 /* Publishes one end; false when there is no descriptor for it. */
 static bool keep_end(struct hl_plat_kept *end, int descriptor)
 {
-    descriptor = hl_plat_raise(descriptor);
+    descriptor = descriptor < 0 ? descriptor : hl_plat_raise(descriptor);
     return descriptor >= 0 && hl_plat_keep(end, descriptor);
 }
 

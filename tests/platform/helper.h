@@ -8,6 +8,7 @@
 #define TESTS_PLATFORM_HELPER_H
 
 #include "../../platform/platform.h"
+#include "../sanitize/has.h"
 
 #include <criterion/criterion.h>
 
@@ -50,13 +51,6 @@ static inline bool is_model(void)
     } while (0)
 
 /* Threads in a forked child may hang in a sanitizer, whose locks are not the child's. */
-#if defined(__has_feature)
-#define HAS_SANITIZER (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SANITIZER 1
-#else
-#define HAS_SANITIZER 0
-#endif
 #define NEEDS_FORK()   \
     if (HAS_SANITIZER) \
     cr_skip("under a sanitizer, forked children have no threads")
