@@ -182,6 +182,7 @@ Test(picture, a_thread_that_churns_is_shown_as_such_and_is_no_headline)
     cr_expect(row(0)->churning);
     cr_expect_eq(row(0)->depth, 5);
     cr_expect_str_eq(row(1)->innermost, "");
+    cr_expect_eq(row(1)->in_ns, 0, "it comes or goes right now");
     cr_expect_eq(row(1)->updated_ns, 0, "not since the machine was started");
 }
 

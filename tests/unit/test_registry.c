@@ -707,6 +707,15 @@ Test(registry, of_many_that_nobody_takes_a_few_are_kept_and_all_are_counted)
     cr_expect_eq(departure.thread.tid, 200);
 }
 
+Test(registry, word_that_was_left_can_be_forgotten)
+{
+    struct hl_departure departure;
+    for (uint64_t i = 0; i < HL_DEPARTURES; i++)
+        leave(4250 + i, 1);
+    hl_departures_forget();
+    cr_expect_not(hl_departures_take(&departure));
+}
+
 static void forget_and_leave(void)
 {
     scripted.own_name_hook = NULL;

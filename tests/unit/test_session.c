@@ -162,6 +162,8 @@ Test(session, it_can_be_opened_again_with_what_was_resolved_before)
     story.options.log_path = "/tmp/x.log";
     story_open();
     cr_expect_eq(hl_session_open_again(&again, &story_session.config), 0);
+    cr_expect_eq(again.config.options.interval_ms, 60000);
+    cr_expect_str_eq(again.config.tag, "billing");
     cr_expect_eq(again.config.options.tag, again.config.tag, "it points at nothing of the old one");
     cr_expect_eq(again.config.options.log_path, again.config.log_path);
     hl_session_abandon(&again);
@@ -169,6 +171,20 @@ Test(session, it_can_be_opened_again_with_what_was_resolved_before)
     story_close();
     cr_expect_eq(scripted.handles, 0);
     cr_expect_eq(scripted.logs_open, 0);
+}
+
+Test(session, scopes_read_the_clock_that_was_chosen)
+{
+    const int chosen[] = {MONITOR_CLOCK_COARSE, MONITOR_CLOCK_PRECISE};
+    for (size_t i = 0; i < 2; i++) {
+        hl_plat_time_scopes_precisely(i == 1);
+        int wanted = hl_plat_scope_clock.clock;
+        hl_plat_time_scopes_precisely(i != 1);
+        story.options.clock = chosen[i];
+        story_open();
+        cr_expect_eq(hl_plat_scope_clock.clock, wanted);
+        story_close();
+    }
 }
 
 Test(session, a_child_without_a_log_has_no_session)
