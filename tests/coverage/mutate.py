@@ -54,6 +54,7 @@ STATEMENT = re.compile(r'^[ ]+(?!return\b|goto\b|struct\b|case\b|do\b|else\b)'
 # Of two that are equal it does not matter which is taken; nor which element's size.
 CHOICE = re.compile(r'(?:return |= |[(\[]|, |&& |\|\| )([^?:;=&|\n]+?) [<>]=? ([^?:;=&|\n]+?) \?\s'
                     r'(?:\(\w+\))?(?:\1 : \2|\2 : \1|\1 - \2 : 0)(?=[;,)\]])')
+HIGHEST = re.compile(r'if \(([\w>.\-]+) [<>] ([\w>.\-]+)\)\s+(?:\1 = \2|\2 = \1);')
 SIZE = re.compile(r'sizeof [\w>.\-*]*\[\d+\]')
 # What is fetched ahead of its use only comes faster.
 AHEAD = re.compile(r'^\w[^\n]*\b(?:\w+_)?fetch(?:_\w+)?\([^;{]*\)\n\{.*?^\}', re.S | re.M)
@@ -78,6 +79,8 @@ def without_effect(source):
         alike.update(range(*ahead.span()))
     for choice in CHOICE.finditer(source):
         alike.add(choice.end(1) + 1)
+    for highest in HIGHEST.finditer(source):
+        alike.add(highest.end(1) + 1)
     for size in SIZE.finditer(source):
         alike.add(source.rindex('[', 0, size.end()) + 1)
     return alike
