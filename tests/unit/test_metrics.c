@@ -271,6 +271,7 @@ Test(metrics, no_threads_at_all_are_an_empty_list)
     cr_expect(json_is_array(json_object_get(root, "threads")));
     json_decref(root);
     monitor_metrics_release(&metrics);
+    cr_expect_not(metrics.threads_known, "it has none any more");
 }
 
 /* ---- what is not known ----------------------------------------------------------- */

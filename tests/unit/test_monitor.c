@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "../../monitor/wake.h"
 #include "../doubles/scripted_platform.h"
+#include "../sanitize/has.h"
 
 #include <heartline/monitor.h>
 
@@ -17,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static monitor_options options;
 static _Atomic unsigned starts, stops, beats, notes;
@@ -157,6 +159,36 @@ Test(monitor, a_start_that_fails_leaves_nothing_and_the_next_may_succeed)
     cr_expect_eq(monitor_stop(), 0);
     expect_nothing_left();
 }
+
+Test(monitor, the_caller_can_be_cancelled_as_before)
+{
+    const int wanted[] = {PTHREAD_CANCEL_ENABLE, PTHREAD_CANCEL_DISABLE};
+    for (size_t i = 0; i < 2; i++) {
+        int found;
+        pthread_setcancelstate(wanted[i], NULL);
+        cr_assert_eq(monitor_start_with(&options), 0);
+        cr_expect_eq(monitor_stop(), 0);
+        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &found);
+        cr_expect_eq(found, wanted[i]);
+    }
+}
+
+/* A sanitizer needs more address space than can be taken away here. */
+#if !HAS_SANITIZER
+Test(monitor, without_memory_there_is_no_start_and_errno_is_as_it_was)
+{
+    struct rlimit before, little;
+    cr_assert_eq(getrlimit(RLIMIT_AS, &before), 0);
+    little = (struct rlimit){.rlim_cur = 4096, .rlim_max = before.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_AS, &little), 0);
+    errno = E2BIG;
+    int result = monitor_start_with(&options), after = errno;
+    cr_assert_eq(setrlimit(RLIMIT_AS, &before), 0);
+    cr_expect_lt(result, 0);
+    cr_expect_eq(after, E2BIG);
+    expect_nothing_left();
+}
+#endif
 
 Test(monitor, off_is_a_success_without_anything)
 {

@@ -1467,3 +1467,21 @@ Test(scope, where_the_stack_cannot_be_told_it_is_not_asked_for_ever)
         jump_out_and_push();
     cr_expect_eq(hl_registry_self()->stack_tries, 4);
 }
+
+static void *count_stack_tries(void *tries)
+{
+    scope_push("first");
+    *(uint32_t *)tries = hl_registry_self()->stack_tries;
+    hl_registry_self()->stack_tries = 4;
+    return NULL;
+}
+
+Test(scope, who_gets_a_record_that_was_used_may_ask_for_its_own_stack)
+{
+    uint32_t tries;
+    for (int i = 0; i < 2; i++) {
+        in_thread(count_stack_tries, &tries);
+        cr_expect_eq(tries, 0);
+    }
+    cr_expect_eq(hl_registry_count(), 1);
+}
