@@ -6,11 +6,6 @@
 
 #include <string.h>
 
-void hl_clock_reset(struct hl_clock *clock)
-{
-    clock->count = 0;
-}
-
 /* The oldest of the shortest, the newest aside. */
 static size_t shortest(const struct hl_clock *clock)
 {

@@ -27,12 +27,12 @@ struct hl_gap {
     uint64_t gap_ns;
 };
 
+/* Zeroed, there is none yet. */
 struct hl_clock {
     struct hl_gap gaps[HL_GAPS]; /* in order; when there is no room, the shortest is merged */
     size_t count;
 };
 
-void hl_clock_reset(struct hl_clock *clock);
 void hl_clock_note_gap(struct hl_clock *clock, uint64_t began_ns, uint64_t ended_ns,
                        uint64_t gap_ns);
 

@@ -93,7 +93,6 @@ static void prepare(struct hl_session *session)
     session->pid = hl_plat_process_id();
     session->main_tid = hl_plat_main_thread_id();
     hl_plat_time_scopes_precisely(options->clock == MONITOR_CLOCK_PRECISE);
-    hl_clock_reset(&session->clock);
     hl_progress_init(&session->progress);
     hl_threads_init(&session->threads);
     session->busy.element = sizeof(struct hl_busy_event);

@@ -57,11 +57,14 @@ Test(clock, a_gap_longer_than_its_sleep_is_as_long_as_that)
     cr_expect_eq(hl_clock_age(&hl_time, 0, 2000), 1500);
 }
 
-Test(clock, reset_forgets)
+/* Where it is merged with the next one, its sleep is no longer known. */
+Test(clock, nor_does_it_count_for_more_when_there_are_many)
 {
-    hl_clock_note_gap(&hl_time, 1000, 2000, 600);
-    hl_clock_reset(&hl_time);
-    cr_expect_eq(hl_clock_age(&hl_time, 0, 3000), 3000);
+    hl_clock_note_gap(&hl_time, 1000, 1500, 2000);
+    for (uint64_t i = 1; i <= HL_GAPS; i++)
+        hl_clock_note_gap(&hl_time, i * 10000, i * 10000 + 9000, 5000);
+    uint64_t end = (HL_GAPS + 1) * 10000;
+    cr_expect_eq(hl_clock_age(&hl_time, 0, end), end - 500 - HL_GAPS * 5000);
 }
 
 Test(clock, any_number_of_gaps_is_subtracted_from_what_saw_them_all)

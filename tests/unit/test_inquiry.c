@@ -24,7 +24,6 @@ static struct hl_evidence evidence;
 static void begin(void)
 {
     plat = hl_plat_open();
-    hl_clock_reset(&passed);
     hl_threads_init(&threads);
     hl_inquiry_init(&inquiry, plat, &passed, &limits);
     hl_inquiry_begin(&inquiry, scripted.now_ns);

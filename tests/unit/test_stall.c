@@ -1088,12 +1088,11 @@ Test(stall, the_end_of_an_own_limit_is_taken_though_the_rest_does_not_hold_still
 Test(stall, a_scope_that_ends_in_the_middle_of_a_look_is_not_reported_twice)
 {
     struct hl_progress progress;
-    struct hl_clock clock;
+    static struct hl_clock clock;
     struct hl_stalls stalls;
     static struct hl_stack stack;
     story_open();
     const struct hl_stall_hooks hooks = story_session.stalls.hooks;
-    hl_clock_reset(&clock);
     hl_progress_init(&progress);
     hl_stalls_init(&stalls, &hooks, &clock, &progress, 100 * S, 0, HL_UNKNOWN, 10);
     scope_push("work");
