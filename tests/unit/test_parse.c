@@ -386,6 +386,10 @@ Test(parse_mountinfo, escapes_become_bytes)
     cr_assert_str_eq(unescaped("\\", 60), "\\");
     cr_assert_str_eq(unescaped("\\999", 60), "\\999");
     cr_assert_str_eq(unescaped("\\777", 60), "\\777");
+    cr_assert_str_eq(unescaped("\\377\\300\\070\\007", 60), "\377\300\070\007");
+    static const char *const not_octal[] = {"\\400", "\\380", "\\308", "\\/00", "\\0/0", "\\00/"};
+    for (size_t i = 0; i < sizeof not_octal / sizeof not_octal[0]; i++)
+        cr_assert_str_eq(unescaped(not_octal[i], 60), not_octal[i]);
     cr_assert_str_eq(unescaped("abc", 4), "abc");
     cr_assert_null(unescaped("abcd", 4));
     cr_assert_null(unescaped("a", 1));
