@@ -1194,23 +1194,28 @@ Test(session, nor_can_a_thread_have_more_than_a_core)
                      "\"key\":\"thread_cpu\",\"reason\":\"the system's counter leapt\"");
 }
 
+static uint64_t while_ms;
+
 static void take_a_while(void)
 {
-    scripted_advance(142 * MS);
+    scripted_advance(while_ms * MS);
 }
 
-static void be_slow_to_list(uintptr_t slow)
+static void be_slow_to_list(uintptr_t ms)
 {
-    scripted.list_hook = slow ? take_a_while : NULL;
-    scripted_thread(20000 + slow); /* so that it is read */
+    while_ms = ms;
+    scripted.list_hook = take_a_while;
+    scripted_thread(20000 + ms); /* so that it is read */
 }
 
 Test(session, a_slow_reading_of_the_figures_is_said)
 {
-    story_call(70 * S, be_slow_to_list, 1);
-    story_call(130 * S, be_slow_to_list, 0);
-    story_run(181 * S);
+    story_call(70 * S, be_slow_to_list, 142);
+    story_call(130 * S, be_slow_to_list, 99);
+    story_call(190 * S, be_slow_to_list, 100);
+    story_run(241 * S);
     story_expect_number(beat(0), "sampling_ms", STORY_NONE);
     story_expect_number(beat(1), "sampling_ms", 142);
     story_expect_number(beat(2), "sampling_ms", STORY_NONE);
+    story_expect_number(beat(3), "sampling_ms", 100);
 }

@@ -465,6 +465,24 @@ static void hear(void *data, enum monitor_level level, const char *line, size_t 
     heard_lines++;
 }
 
+static void hear_slowly(void *data, enum monitor_level level, const char *line, size_t length)
+{
+    (void)data, (void)level, (void)line, (void)length;
+    scripted_advance(7);
+}
+
+Test(sink, the_time_in_a_callback_is_added_up)
+{
+    monitor_options options;
+    monitor_options_default(&options);
+    options.sink = hear_slowly;
+    cr_assert_eq(hl_sink_open(&sink, &options), 0);
+    cr_expect(say("one\n"));
+    cr_expect(say("two\n"));
+    cr_expect_eq(sink.spent_ns, 14);
+    hl_sink_close(&sink);
+}
+
 Test(sink, a_callback_gets_lines_without_their_line_feed)
 {
     static char longest[HL_LINE_BYTES + 1];

@@ -182,6 +182,15 @@ Test(stall, reminders_come_when_the_time_has_doubled)
     }
 }
 
+Test(stall, a_reminder_does_not_wait_for_a_heartbeat)
+{
+    story.options.interval_ms = 86400000;
+    story_push(0, 1, "stuck");
+    story_run(5 * MINUTE);
+    story_expect_count("STALL", 2);
+    cr_expect_leq(story_find("STALL", 1)->at_ns, 4 * MINUTE + TICK);
+}
+
 Test(stall, ten_hours_of_one_stall_are_at_most_twenty_lines)
 {
     story_push(0, 1, "stuck");
