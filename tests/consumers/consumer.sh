@@ -4,7 +4,8 @@
 #     consumer.sh WAY SOURCE_ROOT BUILD_ROOT VERSION PLATFORM
 #
 # WAY: pkg-config, cmake or meson, each against an installation in its prefix and against one
-# that was moved elsewhere; or wrap, as a subproject of a Meson project.
+# that was moved elsewhere; wrap, as a subproject of a Meson project; or deb, with Debian packages
+# in BUILD_ROOT, which are installed below a root of their own, used in all three ways, and removed.
 set -eu
 way=$1 source=$2 build=$3 version=$4 platform=$5
 here=$source/tests/consumers
@@ -160,16 +161,51 @@ use_wrap() {
     done
 }
 
+# install_debs ROOT: below ROOT, where nothing is but the C library that they want
+install_debs() {
+    local root=$1 data=$1/var/lib/dpkg libc processor
+    libc=$(dpkg-query -W -f '${Version}' libc6) && processor=$(dpkg --print-architecture) ||
+        fail "there is no package libc6 here"
+    mkdir -p "$data/info" "$data/updates" "$data/triggers"
+    printf '%s\n' 'Package: libc6' 'Status: install ok installed' "Version: $libc" \
+        "Architecture: $processor" 'Multi-Arch: same' 'Maintainer: nobody' 'Description: here already' \
+        >"$data/status"
+    : >"$data/info/libc6:$processor.list"
+    : >"$data/info/libc6:$processor.md5sums"
+    quietly "${become[@]}" dpkg --root="$root" -i "$build"/libheartline0_*.deb "$build"/libheartline-dev_*.deb
+    quietly dpkg --root="$root" --audit
+    [ ! -s "$work/words" ] || fail "$(cat "$work/words")"
+    ! find "$root" -xtype l | grep . || fail "these links lead nowhere"
+}
+
+use_deb() {
+    local root=$work/root become=()
+    if [ "$(id -u)" -ne 0 ]; then
+        become=(unshare --map-root-user)
+        "${become[@]}" true 2>/dev/null || { echo "dpkg needs root, or user namespaces"; exit 77; }
+    fi
+    install_debs "$root"
+    prefix=$root/usr
+    use_pkg-config by-pkg-config
+    use_cmake by-cmake
+    use_meson by-meson
+    quietly "${become[@]}" dpkg --root="$root" --purge libheartline-dev libheartline0
+    ! find "$root" -mindepth 1 -not -path "$root/var*" | grep . || fail "dpkg left these behind"
+    echo "ok installed and removed"
+}
+
 need readelf
 case $way in
+deb) need dpkg && need pkg-config && need make && need cmake ;;
 pkg-config) need pkg-config && need make ;;
 cmake) need cmake ;;
 esac
-if [ "$way" = wrap ]; then
-    use_wrap
-else
+case $way in
+wrap | deb) "use_$way" ;;
+*)
     for place in in_prefix moved; do
         $place
         "use_$way" $place
     done
-fi
+    ;;
+esac
