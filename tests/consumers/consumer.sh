@@ -187,7 +187,10 @@ use_deb() {
     install_debs "$root"
     prefix=$root/usr
     use_pkg-config by-pkg-config
-    use_cmake by-cmake
+    # As on Debian: CMake finds the package by the link, from where the headers are elsewhere.
+    ln -s usr/lib "$root/lib"
+    prefix=$root use_cmake by-cmake
+    rm "$root/lib"
     use_meson by-meson
     quietly "${become[@]}" dpkg --root="$root" --purge libheartline-dev libheartline0
     ! find "$root" -mindepth 1 -not -path "$root/var*" | grep . || fail "dpkg left these behind"

@@ -38,7 +38,7 @@ for header in "$include"/heartline/*.h; do
     for disable in '' -DHEARTLINE_DISABLE; do
         for compiler in gcc clang; do
             command -v "$compiler" >/dev/null || continue
-            for standard in c11 c17; do
+            for standard in c11 c17 c2x; do
                 alone "$compiler" "$standard" c "$(basename "$header")" $disable
             done
         done
@@ -48,9 +48,10 @@ for header in "$include"/heartline/*.h "$include"/heartline/*.hpp; do
     for disable in '' -DHEARTLINE_DISABLE; do
         for compiler in g++ clang++; do
             command -v "$compiler" >/dev/null || continue
-            for standard in c++11 c++17 c++20; do
+            for standard in c++11 c++14 c++17 c++20 c++2b; do
                 alone "$compiler" "$standard" c++ "$(basename "$header")" $disable
             done
+            alone "$compiler" c++11 c++ "$(basename "$header")" $disable -fno-exceptions -fno-rtti
         done
     done
 done
