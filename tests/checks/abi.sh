@@ -16,7 +16,7 @@ skip() {
     exit 77
 }
 for tool in abidw abidiff readelf; do
-    command -v $tool >/dev/null || skip "there is no $tool here (Debian: abigail-tools)"
+    command -v $tool >/dev/null || skip "there is no $tool here (Debian: abigail-tools, binutils)"
 done
 readelf -SW "$library" | grep -q '\.debug_info' ||
     skip "this build has no debug information, so no types could be compared"

@@ -25,14 +25,16 @@ public() {
 }
 
 check_names() {
-    local page name all variable record
+    local page name all public variable record
+    public=$(public | sort -u)
     all=$(for page in *.3; do names_of "$page"; done)
-    for name in $(public | sort -u); do
+    for name in $public; do
         grep -qx -- "$name" <<<"$all" || complain "$name has no manual page: docs/man"
     done
-    [ "$(public | wc -l)" -ge 40 ] || complain "the headers declare $(public | wc -l) names only: are they still read rightly?"
+    [ "$(wc -l <<<"$public")" -ge 40 ] ||
+        complain "the headers declare $(wc -l <<<"$public") names only: are they still read rightly?"
     for name in $all; do
-        public | grep -qx -- "$name" || complain "$name has a manual page, and is not in the headers"
+        grep -qx -- "$name" <<<"$public" || complain "$name has a manual page, and is not in the headers"
     done
     for page in *.[1-9]; do
         for name in $(names_of "$page"); do

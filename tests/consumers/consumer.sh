@@ -44,7 +44,7 @@ try() {
     esac
 }
 
-# Built for its prefix, and installed there; once for all ways.
+# Built for its prefix, and installed there; once for all ways, of which others may be at it.
 in_prefix() {
     local made=$build/consumers
     mkdir -p "$made"
@@ -53,7 +53,7 @@ in_prefix() {
     [ -f "$made/build/build.ninja" ] ||
         quietly meson setup "$made/build" "$source" --prefix="$made/prefix" --libdir=lib \
             --buildtype=debug -Dplatform="$platform" -Dtests=disabled
-    quietly meson install -C "$made/build"
+    quietly meson install -C "$made/build" --only-changed
     exec {lock}>&-
     prefix=$made/prefix
 }
