@@ -87,9 +87,9 @@ const struct hl_setting hl_settings[] = {
     {.name = "log_path", .variable = "HEARTLINE_LOG", .kind = HL_SETTING_TEXT,
      .offset = offsetof(monitor_options, log_path), .maximum = HL_PATH_BYTES - 1,
      .accepted = "a path of up to 4095 bytes",
-     .help = "A file to append to, made with mode 0600, instead of standard error. %p in it "
-             "stands for the process id. From the environment it also takes the place of a "
-             "`sink` that the program has set."},
+     .help = "A file to append to, made with mode 0600, instead of standard error. In it %p stands "
+             "for the process id, %h for the host's name, %% for a percent sign. From the "
+             "environment it also takes the place of a `sink` that the program has set."},
     {.name = "tag", .variable = "HEARTLINE_TAG", .kind = HL_SETTING_TEXT,
      .offset = offsetof(monitor_options, tag), .maximum = HL_TAG_BYTES - 1,
      .accepted = "a text of up to 63 bytes",

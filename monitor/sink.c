@@ -45,18 +45,48 @@ static size_t start_with_directory(char path[HL_PATH_BYTES])
     return length;
 }
 
+/* As a part of one name in a path: no folder, and nothing that a terminal obeys. */
+static void name_host(char host[HL_PLAT_HOST_BYTES])
+{
+    if (!hl_plat_host_name(host))
+        strcpy(host, "unknown");
+    if (host[0] == '.')
+        host[0] = '_';
+    for (char *at = host; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == '/' || *at == 0x7f)
+            *at = '_';
+}
+
+/* What the two characters at `given` stand for, in `room`; NULL: for themselves. */
+static const char *stands_for(const char *given, char room[HL_PLAT_HOST_BYTES])
+{
+    if (given[0] != '%')
+        return NULL;
+    switch (given[1]) {
+    case 'p':
+        snprintf(room, HL_PLAT_HOST_BYTES, "%" PRIu64, hl_plat_process_id());
+        return room;
+    case 'h':
+        name_host(room);
+        return room;
+    case '%':
+        return "%";
+    default:
+        return NULL;
+    }
+}
+
 /* Absolute, because a daemon changes its directory after the start, and with the
- * process id for %p, which a forked child's monitor finds anew. */
+ * process id for %p, which a forked child's monitor finds anew, as it does the host. */
 static int make_path(char path[HL_PATH_BYTES], const char *given)
 {
-    char pid[24];
+    char room[HL_PLAT_HOST_BYTES];
     size_t length = given[0] == '/' ? 0 : start_with_directory(path);
-    snprintf(pid, sizeof pid, "%" PRIu64, hl_plat_process_id());
     while (*given != '\0') {
-        bool is_pid = strncmp(given, "%p", 2) == 0;
-        if (!append(path, &length, is_pid ? pid : given, is_pid ? strlen(pid) : 1))
+        const char *text = stands_for(given, room);
+        if (!append(path, &length, text ? text : given, text ? strlen(text) : 1))
             return -ENAMETOOLONG;
-        given += is_pid ? 2 : 1;
+        given += text ? 2 : 1;
     }
     return 0;
 }

@@ -75,6 +75,11 @@ uint64_t hl_plat_process_id(void);
 uint64_t hl_plat_thread_id(void);      /* of the caller; async-signal-safe */
 uint64_t hl_plat_main_thread_id(void); /* 0 = not known */
 
+/* The machine's name on its network, any bytes but NUL, terminated; cut where it is
+ * longer. false: it cannot be told or is empty, and `name` is "". */
+#define HL_PLAT_HOST_BYTES 256
+bool hl_plat_host_name(char name[HL_PLAT_HOST_BYTES]);
+
 /* getenv, or NULL for everything in a program that must not trust its
  * environment (setuid); then hl_plat_env_is_trusted is false. */
 const char *hl_plat_getenv(const char *name);

@@ -15,7 +15,7 @@ forbid() {
     status=1
 }
 
-forbid 'an operating-system conditional outside platform/' 'monitor include platform/frames.h platform/frames.c' \
+forbid 'an operating-system conditional outside platform/' 'monitor include platform/frames.h platform/frames.c platform/host.c' \
     '__linux|linux__|__APPLE__|__MACH__|_WIN32|_WIN64|__FreeBSD|__NetBSD|__OpenBSD|__sun\b|__ANDROID__|__GLIBC__|__unix'
 forbid 'a system header that only one system has, outside platform/' 'monitor include' \
     '#[[:space:]]*include[[:space:]]*<(linux|mach|asm|sys/(syscall|prctl|epoll|eventfd|timerfd|sysinfo|event))[/.]'

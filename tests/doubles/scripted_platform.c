@@ -46,6 +46,7 @@ __attribute__((constructor)) void scripted_reset(void)
     scripted.limits = (struct hl_plat_limits){.cores_milli = 8000};
     scripted.most_cores = HL_PLAT_MOST_CORES;
     scripted.writes.preset = SCRIPTED_ALL;
+    scripted.host_name = "node7";
     scripted.log_device = 1;
     scripted.log_inode = 7;
     memset(variables, 0, sizeof variables);
@@ -298,6 +299,13 @@ uint64_t hl_plat_main_thread_id(void)
 uint64_t hl_plat_process_id(void)
 {
     return scripted.process_id != 0 ? scripted.process_id : (uint64_t)getpid();
+}
+
+bool hl_plat_host_name(char name[HL_PLAT_HOST_BYTES])
+{
+    bool is_known = scripted.host_name != NULL;
+    snprintf(name, HL_PLAT_HOST_BYTES, "%s", is_known ? scripted.host_name : "");
+    return is_known;
 }
 
 static uint64_t real_thread_id(void)

@@ -132,6 +132,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 }
 
 WRAP(int, clock_getres, (clockid_t clock, struct timespec *step), (clock, step))
+WRAP(int, gethostname, (char *name, size_t size), (name, size))
 WRAP(int, getpeername, (int socket, struct sockaddr *address, socklen_t *size),
      (socket, address, size))
 WRAP(int, getsockname, (int socket, struct sockaddr *address, socklen_t *size),

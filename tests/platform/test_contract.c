@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "helper.h"
 
+#include <sys/utsname.h>
+
 /* ---- time ------------------------------------------------------------------------ */
 
 Test(clocks, neither_runs_backwards_and_the_coarse_one_keeps_up)
@@ -198,6 +200,17 @@ Test(self, a_name_is_cut_rather_than_refused)
     cr_assert_str_eq(own, name);
 }
 
+Test(self, the_host_is_called_what_the_system_calls_it)
+{
+    struct utsname system;
+    char name[HL_PLAT_HOST_BYTES];
+
+    cr_assert_eq(uname(&system), 0);
+    memset(name, 'x', sizeof name);
+    cr_assert_eq(hl_plat_host_name(name), system.nodename[0] != 0);
+    cr_assert_str_eq(name, system.nodename);
+}
+
 Test(self, there_are_at_least_as_many_cores_as_the_process_may_use)
 {
     struct hl_plat *plat = hl_plat_open();
@@ -324,7 +337,7 @@ Test(rules, no_function_changes_errno)
     struct hl_plat_thread_state state;
     struct hl_plat_look look;
     struct hl_plat_log log;
-    char name[HL_PLAT_NAME_BYTES];
+    char name[HL_PLAT_NAME_BYTES], host[HL_PLAT_HOST_BYTES];
     uint64_t cpu_ns, throttled_ns, self = hl_plat_thread_id();
     uintptr_t low, high;
     size_t total;
@@ -345,6 +358,7 @@ Test(rules, no_function_changes_errno)
     KEEPS_ERRNO(hl_plat_process_id());
     KEEPS_ERRNO(hl_plat_thread_id());
     KEEPS_ERRNO(hl_plat_main_thread_id());
+    KEEPS_ERRNO(hl_plat_host_name(host));
     KEEPS_ERRNO(hl_plat_getenv("HEARTLINE_TEST_NOT_SET"));
     KEEPS_ERRNO(hl_plat_env_is_trusted());
     KEEPS_ERRNO(hl_plat_stack_bounds(&low, &low, &high));

@@ -569,6 +569,18 @@ Test(faked_list, entries_that_cannot_be_are_not_followed)
     cr_assert_geq(total, 2);
 }
 
+Test(faked_self, a_host_that_cannot_be_told_has_no_name_and_a_long_one_is_cut)
+{
+    char name[HL_PLAT_HOST_BYTES];
+
+    fake_failure("gethostname", 0, 1, EPERM);
+    cr_expect_not(hl_plat_host_name(name));
+    cr_expect_str_eq(name, "");
+    fake_failure("gethostname", 0, 1, ENAMETOOLONG); /* and has not written its beginning */
+    cr_expect_not(hl_plat_host_name(name));
+    cr_expect(hl_plat_host_name(name));
+}
+
 Test(faked_list, one_that_cannot_be_counted_is_not_read_again)
 {
     cr_assert(take_list());

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* Two pages, of which one is being filled while the reader has the other: of one alone poll says
@@ -226,5 +227,39 @@ Test(output, a_rotated_file_is_left_for_the_new_one)
     ENDS_WITH(log, 0);
     SAYS_COUNT(log, "stop", 1);
     SAYS_COUNT(log, "start", 0);
+    remove_all(folder);
+}
+
+/* The file that a process of this number has by its host and number. */
+static struct log *read_own(const char *folder, long long pid)
+{
+    struct utsname system;
+    char path[512];
+    size_t length;
+    cr_assert_eq(uname(&system), 0);
+    snprintf(path, sizeof path, "%s/run-%s-%lld-%%", folder, system.nodename, pid);
+    char *text = story_read_file(path, &length);
+    cr_assert_not_null(text, "there is no %s", path);
+    return log_read(text, length);
+}
+
+Test(output, each_process_can_have_a_file_of_its_own_by_host_and_number)
+{
+    char folder[] = "/tmp/story-XXXXXX", setting[64];
+    if (story_is_sanitized())
+        cr_skip_test("the sanitizer's locks do not survive a fork beside other threads");
+    new_folder(folder);
+    snprintf(setting, sizeof setting, "HEARTLINE_LOG=%s/run-%%h-%%p-%%%%", folder);
+    struct log *program = TELL(.args = {"act", "start", "fork", "{", "sleep", "100", "exit", "0",
+                                        "}", "reap", "stop"},
+                               .env = {setting, "HEARTLINE_FORK=restart"}, .folder = folder);
+    ENDS_WITH(program, 0);
+    long long both[] = {program->pid, log_fact(program, "child", 0)};
+    for (size_t i = 0; i < 2; i++) {
+        struct log *log = read_own(folder, both[i]);
+        SAYS_COUNT(log, "start", 1);
+        SAYS_COUNT(log, "stop", 1);
+        SAYS(log, log_find(log, "start", 0)->pid == (uint64_t)both[i], "of another process");
+    }
     remove_all(folder);
 }

@@ -88,6 +88,45 @@ Test(sink, a_path_can_name_the_process)
     cr_expect_str_eq(scripted.log_path, "/tmp/run-4242-4242.%x%");
 }
 
+Test(sink, a_path_can_name_the_host)
+{
+    scripted.process_id = 4242;
+    cr_assert_eq(open_to("/tmp/run-%h-%p.%h"), 0);
+    cr_expect_str_eq(scripted.log_path, "/tmp/run-node7-4242.node7");
+}
+
+Test(sink, a_host_without_a_name_is_unknown)
+{
+    scripted.host_name = NULL;
+    cr_assert_eq(open_to("/tmp/run-%h.log"), 0);
+    cr_expect_str_eq(scripted.log_path, "/tmp/run-unknown.log");
+}
+
+Test(sink, whatever_a_host_is_called_it_is_one_name_in_the_path)
+{
+    static const char *const hosts[][2] = {
+        {"../../etc/x", "_._.._etc_x"},
+        {"..", "_."},
+        {"a\n\x1b[31m\x7f", "a__[31m_"},
+        {"%p%h%%", "%p%h%%"},
+        {"n\xc3\xb6rd.example.org", "n\xc3\xb6rd.example.org"},
+    };
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+        char wanted[64];
+        scripted.host_name = hosts[i][0];
+        cr_assert_eq(open_to("/tmp/%h"), 0);
+        snprintf(wanted, sizeof wanted, "/tmp/%s", hosts[i][1]);
+        cr_expect_str_eq(scripted.log_path, wanted);
+    }
+}
+
+Test(sink, two_percent_signs_are_one_and_others_stand_for_themselves)
+{
+    scripted.process_id = 4242;
+    cr_assert_eq(open_to("/tmp/%%p-%%%p-%d%%%"), 0);
+    cr_expect_str_eq(scripted.log_path, "/tmp/%p-%4242-%d%%");
+}
+
 Test(sink, a_path_that_grows_too_long_is_refused)
 {
     static char path[HL_PATH_BYTES];
@@ -97,6 +136,10 @@ Test(sink, a_path_that_grows_too_long_is_refused)
     memcpy(path + HL_PATH_BYTES - 3, "%p", 2);
     scripted.process_id = 4242;
     cr_expect_eq(open_to(path), -ENAMETOOLONG);
+    memcpy(path + HL_PATH_BYTES - 3, "%h", 2);
+    cr_expect_eq(open_to(path), -ENAMETOOLONG);
+    memcpy(path + HL_PATH_BYTES - 3, "%%", 2);
+    cr_expect_eq(open_to(path), 0);
 }
 
 /* ---- whole lines ----------------------------------------------------------- */
