@@ -8,7 +8,9 @@
  * up. Standard error has no second way in: once its descriptor is not ours any
  * more, number 2 may be the application's data, and we stay silent and count.
  * A file that was renamed by a log rotation takes writes without an error, so the
- * path is looked at again at most once a second.
+ * path is looked at again at most once a second. One that was emptied in place needs
+ * nothing, as the next line goes to its end wherever that is; but a kept rest would
+ * be its first line, without a beginning, so it is given up there, too.
  */
 #include "sink.h"
 
@@ -163,12 +165,32 @@ static int write_out(struct hl_sink *sink, const char *bytes, size_t size, size_
     return 0;
 }
 
+static void keep_tail(struct hl_sink *sink, const char *bytes, size_t size)
+{
+    memmove(sink->tail, bytes, size);
+    sink->tail_length = size;
+    if (size > 0)
+        sink->has_size = hl_plat_log_size(&sink->log, &sink->size);
+}
+
+/* Others may have made it longer meanwhile, but only one way makes it shorter. */
+static bool was_emptied(const struct hl_sink *sink)
+{
+    uint64_t size;
+    return sink->has_size && hl_plat_log_size(&sink->log, &size) && size < sink->size;
+}
+
 static int finish_tail(struct hl_sink *sink)
 {
     size_t done;
+    if (sink->tail_length == 0)
+        return 0;
+    if (was_emptied(sink)) {
+        lose_tail(sink);
+        return 0;
+    }
     int error = write_out(sink, sink->tail, sink->tail_length, &done);
-    sink->tail_length -= done;
-    memmove(sink->tail, sink->tail + done, sink->tail_length);
+    keep_tail(sink, sink->tail + done, sink->tail_length - done);
     return error;
 }
 
@@ -270,12 +292,10 @@ static bool hand_out(struct hl_sink *sink, enum monitor_level level, const char 
     int error = write_line(sink, line, length, &done);
     if (error == 0)
         return true;
-    if (done > 0) {
-        sink->tail_length = length - done;
-        memcpy(sink->tail, line + done, sink->tail_length);
-    } else {
+    if (done > 0)
+        keep_tail(sink, line + done, length - done);
+    else
         count_lost(sink);
-    }
     react(sink, error);
     return done > 0 && sink->tail_length > 0;
 }

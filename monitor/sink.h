@@ -22,6 +22,8 @@ struct hl_sink {
     char path[HL_PATH_BYTES]; /* "" = standard error: opened again after an error */
     char tail[HL_LINE_BYTES]; /* the rest of a line that was taken in part */
     size_t tail_length;
+    bool has_size;            /* the rest belongs to a file, which had `size` bytes */
+    uint64_t size;            /* when it was kept: a shorter one was emptied since */
     uint64_t spent_ns;        /* in writing and in the callback, since the start */
     uint64_t looked_ns;       /* when the path was last seen to lead to the open file */
     _Atomic uint64_t dropped; /* lines lost since the start */

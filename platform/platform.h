@@ -382,6 +382,8 @@ int hl_plat_log_open_path(struct hl_plat_log *log, const char *path);
  * was written, nor will be); others as from write(2). Never raises SIGPIPE in a
  * thread that blocks signals, nor on a socket. */
 ptrdiff_t hl_plat_log_write(struct hl_plat_log *log, const char *bytes, size_t size);
+/* How long the file is now, in bytes. false: it is none, or no longer ours. */
+bool hl_plat_log_size(const struct hl_plat_log *log, uint64_t *size);
 void hl_plat_log_close(struct hl_plat_log *log);
 
 #endif

@@ -156,12 +156,17 @@ int hl_plat_log_open_path(struct hl_plat_log *log, const char *path)
 
 /* ---- writing -------------------------------------------------------------------- */
 
+static bool look(const struct hl_plat_log *log, struct stat *is)
+{
+    return log->kind != CLOSED && fstat(log->descriptor, is) == 0 &&
+           (uint64_t)is->st_dev == log->device && (uint64_t)is->st_ino == log->inode;
+}
+
 static bool is_ours(const struct hl_plat_log *log)
 {
     struct stat is;
 
-    return log->kind != CLOSED && fstat(log->descriptor, &is) == 0 &&
-           (uint64_t)is.st_dev == log->device && (uint64_t)is.st_ino == log->inode;
+    return look(log, &is);
 }
 
 static ssize_t write_if_ready(int descriptor, const char *bytes, size_t size)
@@ -199,6 +204,17 @@ ptrdiff_t hl_plat_log_write(struct hl_plat_log *log, const char *bytes, size_t s
     ptrdiff_t result = written < 0 ? -errno : written;
     errno = saved;
     return result;
+}
+
+bool hl_plat_log_size(const struct hl_plat_log *log, uint64_t *size)
+{
+    struct stat is;
+    int saved = errno;
+    bool is_known = look(log, &is) && S_ISREG(is.st_mode);
+
+    *size = is_known ? (uint64_t)is.st_size : 0;
+    errno = saved;
+    return is_known;
 }
 
 void hl_plat_log_close(struct hl_plat_log *log)

@@ -49,6 +49,7 @@ __attribute__((constructor)) void scripted_reset(void)
     scripted.host_name = "node7";
     scripted.log_device = 1;
     scripted.log_inode = 7;
+    scripted.log_is_file = true;
     memset(variables, 0, sizeof variables);
     thread_count = 0;
     wake_pending = false;
@@ -834,10 +835,21 @@ ptrdiff_t hl_plat_log_write(struct hl_plat_log *log, const char *bytes, size_t s
     ptrdiff_t result = next_result(&scripted.writes);
     if (result > (ptrdiff_t)size)
         result = (ptrdiff_t)size;
-    if (result > 0)
+    if (result > 0) {
         capture(bytes, (size_t)result);
+        scripted.log_size += (uint64_t)result;
+    }
     pthread_mutex_unlock(&lock);
     return result;
+}
+
+bool hl_plat_log_size(const struct hl_plat_log *log, uint64_t *size)
+{
+    pthread_mutex_lock(&lock);
+    bool is_known = log->kind != 0 && scripted.log_is_file;
+    *size = is_known ? scripted.log_size : 0;
+    pthread_mutex_unlock(&lock);
+    return is_known;
 }
 
 void hl_plat_log_close(struct hl_plat_log *log)

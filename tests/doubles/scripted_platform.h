@@ -142,6 +142,8 @@ struct scripted {
     int logs_open;                  /* now */
     char log[SCRIPTED_LOG_BYTES];   /* always terminated; what does not fit is lost */
     size_t log_length;
+    uint64_t log_size; /* of the file: grows with what is written, may be set */
+    bool log_is_file;  /* true at first; false: hl_plat_log_size is not known */
 };
 
 extern struct scripted scripted;

@@ -338,7 +338,7 @@ Test(rules, no_function_changes_errno)
     struct hl_plat_look look;
     struct hl_plat_log log;
     char name[HL_PLAT_NAME_BYTES], host[HL_PLAT_HOST_BYTES];
-    uint64_t cpu_ns, throttled_ns, self = hl_plat_thread_id();
+    uint64_t cpu_ns, throttled_ns, size, self = hl_plat_thread_id();
     uintptr_t low, high;
     size_t total;
     atomic_bool told = false;
@@ -393,10 +393,12 @@ Test(rules, no_function_changes_errno)
     KEEPS_ERRNO(hl_plat_throttled(plat, &throttled_ns));
     KEEPS_ERRNO(hl_plat_log_open_descriptor(&log, -1));
     KEEPS_ERRNO(hl_plat_log_write(&log, "x", 1));
+    KEEPS_ERRNO(hl_plat_log_size(&log, &size));
     KEEPS_ERRNO(hl_plat_log_close(&log));
     KEEPS_ERRNO(hl_plat_log_open_path(&log, "/no/such/folder"));
     KEEPS_ERRNO(hl_plat_log_open_path(&log, "/dev/full"));
     KEEPS_ERRNO(hl_plat_log_write(&log, "x", 1));
+    KEEPS_ERRNO(hl_plat_log_size(&log, &size));
     KEEPS_ERRNO(hl_plat_log_close(&log));
     KEEPS_ERRNO(hl_plat_close(plat));
     atomic_store(&told, true);

@@ -261,6 +261,40 @@ Test(path, a_file_is_made_for_its_owner_and_appended_to)
     cr_assert_str_eq(bytes, "line\nline\n");
 }
 
+Test(path, an_emptied_file_is_appended_to_at_its_new_end)
+{
+    uint64_t size;
+    char bytes[32] = {0};
+
+    cr_assert_eq(open_path("file"), 0);
+    cr_assert_eq(put("the first line\n"), 15);
+    cr_assert(hl_plat_log_size(&logged, &size));
+    cr_assert_eq(size, 15);
+    cr_assert_eq(truncate(in_folder("file"), 0), 0);
+    cr_assert(hl_plat_log_size(&logged, &size));
+    cr_assert_eq(size, 0);
+    cr_assert_eq(put("line\n"), 5);
+    int file = open(in_folder("file"), O_RDONLY);
+    cr_assert_eq(read(file, bytes, sizeof bytes), 5);
+    cr_assert_str_eq(bytes, "line\n");
+}
+
+Test(path, only_a_file_that_is_ours_has_a_length)
+{
+    uint64_t size;
+    int ends[2];
+
+    cr_assert_not(hl_plat_log_size(&(struct hl_plat_log){0}, &size));
+    cr_assert_eq(pipe(ends), 0);
+    open_on(ends[1]);
+    cr_assert_eq(put("line\n"), 5);
+    cr_assert_not(hl_plat_log_size(&logged, &size));
+    hl_plat_log_close(&logged);
+    cr_assert_eq(open_path("file"), 0);
+    cr_assert_eq(dup2(ends[1], logged.descriptor), logged.descriptor);
+    cr_assert_not(hl_plat_log_size(&logged, &size), "the number is the program's by now");
+}
+
 Test(path, in_the_working_folder_needs_no_slash)
 {
     cr_assert_eq(chdir(folder), 0);

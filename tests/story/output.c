@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -227,6 +228,38 @@ Test(output, a_rotated_file_is_left_for_the_new_one)
     ENDS_WITH(log, 0);
     SAYS_COUNT(log, "stop", 1);
     SAYS_COUNT(log, "start", 0);
+    remove_all(folder);
+}
+
+/* A line that was cut by a limit on the file's size stays unfinished while the file is emptied. */
+Test(output, a_file_that_is_emptied_begins_with_a_whole_line)
+{
+    char folder[] = "/tmp/story-XXXXXX", path[64];
+    struct stat is = {0};
+    struct rlimit old, low = {.rlim_cur = 16384, .rlim_max = RLIM_INFINITY};
+    new_folder(folder);
+    snprintf(path, sizeof path, "%s/log", folder);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+    low.rlim_max = old.rlim_max;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &low), 0);
+    struct story_run *run =
+        BEGIN(.args = {"act", "start", "push", "work", "hear", "sleep", "100", "pop", "stop"},
+              .env = {"HEARTLINE_INTERVAL=10ms"}, .folder = folder, .log_to_file = true);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+    for (int i = 0; i < 3000 && is.st_size < (off_t)low.rlim_cur; i++) {
+        story_sleep_ms(5);
+        stat(path, &is);
+    }
+    cr_assert_eq((rlim_t)is.st_size, low.rlim_cur, "its last line is not cut");
+    cr_assert_eq(truncate(path, 0), 0);
+    cr_assert_eq(prlimit(run->pid, RLIMIT_FSIZE, &old, NULL), 0);
+    story_tell(run);
+    struct log *log = story_end(run);
+    ENDS_WITH(log, 0);
+    SAYS(log, !log->other, "it begins with the rest of a line");
+    SAYS_COUNT(log, "start", 0);
+    SAYS_COUNT(log, "stop", 1);
+    SAYS(log, record_number(log_find(log, "stop", 0), "dropped") >= 1, "nothing was lost");
     remove_all(folder);
 }
 

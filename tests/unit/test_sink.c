@@ -492,6 +492,114 @@ Test(sink, a_line_that_cannot_be_finished_in_the_old_file_is_given_up)
     expect_lost(1, EAGAIN);
 }
 
+/* ---- a file that is emptied in place ----------------------------------------------- */
+
+static void begin_line(ptrdiff_t error)
+{
+    scripted_next_write(3);
+    scripted_next_write(error);
+    cr_assert(say("first line\n"));
+}
+
+static void empty_file(void)
+{
+    scripted_log_clear();
+    scripted.log_size = 0;
+}
+
+Test(sink, an_emptied_file_is_written_to_as_before)
+{
+    open_to("/tmp/run.log");
+    say("one\n");
+    empty_file();
+    say("two\n");
+    cr_expect_str_eq(scripted.log, "two\n");
+    cr_expect_eq(scripted.log_opens, 1);
+    expect_lost(0, 0);
+}
+
+Test(sink, the_rest_of_a_line_is_not_the_beginning_of_an_emptied_file)
+{
+    static const int errors[] = {EAGAIN, ENOSPC}; /* after the second it is opened again */
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        scripted_reset();
+        open_to("/tmp/run.log");
+        say("zero\n");
+        begin_line(-errors[i]);
+        empty_file();
+        cr_expect(say("second\n"));
+        cr_expect(say("third\n"));
+        cr_expect_str_eq(scripted.log, "second\nthird\n");
+        expect_lost(1, errors[i]);
+    }
+}
+
+Test(sink, standard_error_in_a_file_that_was_emptied_begins_with_a_whole_line)
+{
+    open_to(NULL);
+    begin_line(-ENOSPC);
+    empty_file();
+    cr_expect(say("second\n"));
+    cr_expect_str_eq(scripted.log, "second\n");
+    expect_lost(1, ENOSPC);
+}
+
+Test(sink, an_emptied_file_that_has_grown_again_is_still_shorter)
+{
+    open_to("/tmp/run.log");
+    say("a line of some length\n");
+    begin_line(-EAGAIN);
+    empty_file();
+    scripted.log_size = 10; /* another process writes there, too */
+    cr_expect(say("second\n"));
+    cr_expect_str_eq(scripted.log, "second\n");
+    expect_lost(1, EAGAIN);
+}
+
+Test(sink, a_file_that_others_made_longer_gets_the_rest_of_the_line)
+{
+    open_to("/tmp/run.log");
+    begin_line(-EAGAIN);
+    scripted.log_size += 4096;
+    cr_expect(say("second\n"));
+    cr_expect_str_eq(scripted.log, "first line\nsecond\n");
+    expect_lost(0, EAGAIN);
+}
+
+Test(sink, each_part_of_the_rest_is_looked_at_anew)
+{
+    open_to("/tmp/run.log");
+    begin_line(-EAGAIN);
+    scripted_next_write(2);
+    scripted_next_write(-EAGAIN);
+    cr_expect_not(say("second\n"));
+    scripted_log_clear();
+    scripted.log_size = 4; /* longer than the first part, shorter than both */
+    cr_expect(say("third\n"));
+    cr_expect_str_eq(scripted.log, "third\n");
+    expect_lost(2, EAGAIN);
+}
+
+Test(sink, what_is_no_file_has_no_length_to_lose)
+{
+    scripted.log_is_file = false;
+    open_to("/tmp/fifo");
+    begin_line(-EAGAIN);
+    scripted.log_size = 0;
+    cr_expect(say("second\n"));
+    cr_expect_str_eq(scripted.log, "first line\nsecond\n");
+}
+
+Test(sink, closing_leaves_no_rest_in_an_emptied_file)
+{
+    open_to("/tmp/run.log");
+    begin_line(-EAGAIN);
+    empty_file();
+    hl_sink_close(&sink);
+    cr_expect_str_eq(scripted.log, "");
+    expect_lost(1, EAGAIN);
+}
+
 /* ---- a callback ------------------------------------------------------------------ */
 
 static char heard[HL_LINE_BYTES + 1];
