@@ -4,7 +4,8 @@
  * help are nowhere else. The order is: default, then the caller's options, which
  * are refused as a whole when one is wrong (a programmer can mend them), then the
  * environment, where a wrong value is noted and skipped (an operator must not
- * lose the program over a typing error). Parsing is by hand: strtod and strtoul
+ * lose the program over a typing error). A job that nobody gave a tag has its rank
+ * as one, out of variables that are not ours. Parsing is by hand: strtod and strtoul
  * follow the locale, take signs and spaces, and set errno.
  */
 #include "config.h"
@@ -13,6 +14,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,7 +95,8 @@ const struct hl_setting hl_settings[] = {
     {.name = "tag", .variable = "HEARTLINE_TAG", .kind = HL_SETTING_TEXT,
      .offset = offsetof(monitor_options, tag), .maximum = HL_TAG_BYTES - 1,
      .accepted = "a text of up to 63 bytes",
-     .help = "Shown as tag= on every line, to tell runs or roles apart."},
+     .help = "Shown as tag= on every line, to tell runs or roles apart. Without one, the process's "
+             "rank in a parallel job, where a launcher has told it."},
     {.name = "beat_signal", .variable = "HEARTLINE_SIGNAL", .kind = HL_SETTING_SIGNAL,
      .offset = offsetof(monitor_options, beat_signal), .zero_is_never = true,
      .accepted = "USR1, USR2, HUP, QUIT, ALRM, VTALRM, PROF, URG, WINCH, IO, their numbers, the "
@@ -109,7 +112,15 @@ const struct hl_setting hl_settings[] = {
 /* clang-format on */
 const size_t hl_settings_count = sizeof hl_settings / sizeof hl_settings[0];
 
-static_assert(sizeof hl_settings / sizeof hl_settings[0] <= HL_BAD_VALUES,
+/* What tells a process its rank, for want of a tag. One launcher may run inside of another, so the
+ * inner ones come first: all that mpirun starts in a job script of Slurm has the script's own
+ * SLURM_PROCID, which is 0. */
+static const char *const ranks[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"};
+#define RANKS (sizeof ranks / sizeof ranks[0])
+#define LARGEST_RANK INT32_MAX /* MPI's are of type int */
+#define ACCEPTED_RANK "0 to 2147483647"
+
+static_assert(sizeof hl_settings / sizeof hl_settings[0] + RANKS <= HL_BAD_VALUES,
               "each variable can be bad once");
 
 /* Left out: what cannot be handled, what reports a fault of the program, job
@@ -136,6 +147,14 @@ struct value {
     uint64_t number;
     const char *text;
 };
+
+static const struct hl_setting *setting_at(size_t offset)
+{
+    const struct hl_setting *setting = hl_settings;
+    while (setting->name == NULL || setting->offset != offset)
+        setting++;
+    return setting;
+}
 
 static struct value get(const struct hl_setting *setting, const monitor_options *options)
 {
@@ -425,12 +444,14 @@ static void cut(char *copy, size_t size, const char *text)
     memcpy(copy + length, ellipsis, sizeof ellipsis);
 }
 
-static void note_bad(struct hl_config *config, const struct hl_setting *setting, const char *text)
+/* `setting`: what the variable would have set. */
+static void note_bad(struct hl_config *config, const struct hl_setting *setting,
+                     const char *variable, const char *accepted, const char *text)
 {
     struct hl_bad_value *bad = &config->bad[config->bad_count++];
     bad->setting = setting;
-    bad->variable = setting->variable;
-    bad->accepted = setting->accepted;
+    bad->variable = variable;
+    bad->accepted = accepted;
     cut(bad->value, sizeof bad->value, text);
 }
 
@@ -449,7 +470,7 @@ static void take_variable(struct hl_config *config, const struct hl_setting *set
     if (text == NULL || text[0] == '\0')
         return;
     if (!read_value(setting, text, &value) || !is_in_range(setting, value)) {
-        note_bad(config, setting, text);
+        note_bad(config, setting, setting->variable, setting->accepted, text);
         return;
     }
     if (setting->name == NULL) {
@@ -459,6 +480,23 @@ static void take_variable(struct hl_config *config, const struct hl_setting *set
     set(setting, &config->options, value);
     if (setting->offset == offsetof(monitor_options, log_path))
         log_to_file(config);
+}
+
+static void take_rank(struct hl_config *config)
+{
+    const struct hl_setting *setting = setting_at(offsetof(monitor_options, tag));
+    for (size_t i = 0; i < RANKS && config->options.tag == NULL; i++) {
+        const char *text = hl_plat_getenv(ranks[i]);
+        uint64_t rank;
+        if (text == NULL || text[0] == '\0')
+            continue;
+        if (read_whole_number(text, &rank) && rank <= LARGEST_RANK) {
+            snprintf(config->tag, sizeof config->tag, "rank:%" PRIu64, rank);
+            config->options.tag = config->tag;
+        } else {
+            note_bad(config, setting, ranks[i], ACCEPTED_RANK, text);
+        }
+    }
 }
 
 int hl_config_resolve(struct hl_config *config, const monitor_options *options)
@@ -471,6 +509,8 @@ int hl_config_resolve(struct hl_config *config, const monitor_options *options)
     for (size_t i = 0; i < hl_settings_count && !config->env_ignored; i++)
         take_variable(config, &hl_settings[i]);
     keep_texts(config);
+    if (!config->env_ignored)
+        take_rank(config);
     return 0;
 }
 
@@ -537,8 +577,6 @@ void hl_config_show(const struct hl_setting *setting, const monitor_options *opt
 
 const char *hl_config_choice(const monitor_options *options, size_t offset)
 {
-    const struct hl_setting *setting = hl_settings;
-    while (setting->name == NULL || setting->offset != offset)
-        setting++;
+    const struct hl_setting *setting = setting_at(offset);
     return setting->choices[get(setting, options).number];
 }

@@ -40,11 +40,11 @@ extern const size_t hl_settings_count;
 /* A value in the environment that was not understood. */
 struct hl_bad_value {
     const struct hl_setting *setting;
-    const char *variable; /* also set for HEARTLINE itself */
+    const char *variable; /* also one that is not ours: of a rank */
     const char *accepted;
     char value[128]; /* cut with an ellipsis when longer */
 };
-#define HL_BAD_VALUES 16
+#define HL_BAD_VALUES 24
 
 /* What is in force, self-contained: it points at nothing of the caller's. */
 struct hl_config {

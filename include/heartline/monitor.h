@@ -106,11 +106,11 @@ typedef struct {
     enum monitor_clock clock;   /* MONITOR_CLOCK_COARSE */
     enum monitor_fork fork;     /* MONITOR_FORK_OFF */
 
-    const char
-        *log_path;   /* NULL = standard error; else a file, appended, mode 0600; %p in it is the
-                             process id, %h the host's name, %% a percent sign. Copied */
-    const char *tag; /* NULL, or up to 63 bytes shown as tag= on every line. Copied */
-    int beat_signal; /* 0, or a signal number that asks for a full heartbeat, as monitor_beat
+    const char *log_path; /* NULL = standard error; else a file, appended, mode 0600; in it %p is
+                             the process id, %h the host's name, %% a percent sign. Copied */
+    const char *tag;      /* up to 63 bytes shown as tag= on every line. Copied. NULL: the rank in
+                             a parallel job ("rank:3") where a launcher tells it, else none */
+    int beat_signal;      /* 0, or a signal number that asks for a full heartbeat, as monitor_beat
                              does; taken only over the default disposition, with SA_RESTART */
 
     monitor_sink sink; /* NULL, or receives the lines instead of log_path and standard error */

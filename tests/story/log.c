@@ -91,6 +91,17 @@ static char *with_folder(const char *text, const char *folder)
     return story_keep(all);
 }
 
+/* One of ours, or of a job that the tests themselves are in. */
+static bool is_setting(const char *variable)
+{
+    static const char *const begins[] = {"HEARTLINE",
+                                         "OMPI_COMM_WORLD_RANK=", "PMI_RANK=", "SLURM_PROCID="};
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+        if (strncmp(variable, begins[i], strlen(begins[i])) == 0)
+            return true;
+    return false;
+}
+
 /* The environment without what would change the story. */
 static char **make_environment(const struct story *story, const char *folder)
 {
@@ -100,7 +111,7 @@ static char **make_environment(const struct story *story, const char *folder)
     char **env = story_keep(calloc(count + 16, sizeof *env));
     size_t used = 0;
     for (size_t i = 0; i < count; i++)
-        if (strncmp(environ[i], "HEARTLINE", 9) != 0)
+        if (!is_setting(environ[i]))
             env[used++] = environ[i];
     for (size_t i = 0; i < sizeof story->env / sizeof *story->env && story->env[i]; i++)
         env[used++] = with_folder(story->env[i], folder);

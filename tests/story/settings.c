@@ -66,6 +66,9 @@ Test(settings, a_good_value_is_taken_without_a_word)
         {"HEARTLINE_INTERVAL=", "interval", "1m00s"},
         {"HEARTLINE=on", "interval", "1m00s"},
         {"HEARTLINE_TAG=a b", "tag", "a b"},
+        {"OMPI_COMM_WORLD_RANK=3", "tag", "rank:3"},
+        {"PMI_RANK=0", "tag", "rank:0"},
+        {"SLURM_PROCID=12", "tag", "rank:12"},
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct log *log = tell_with(good[i].setting);
@@ -74,6 +77,32 @@ Test(settings, a_good_value_is_taken_without_a_word)
         SAYS(log, record_is(log_find(log, "start", 0), good[i].key, good[i].shown), "%s",
              good[i].setting);
     }
+}
+
+Test(settings, a_rank_is_on_every_line_in_either_format)
+{
+    static const char *const formats[] = {"HEARTLINE_FORMAT=text", "HEARTLINE_FORMAT=json"};
+    for (size_t i = 0; i < 2; i++) {
+        struct log *log =
+            TELL(.args = {"act", "start", "push", "work", "sleep", "100", "pop", "stop"},
+                 .env = {"PMI_RANK=3", "HEARTLINE_INTERVAL=20ms", "HEARTLINE_STALL=30ms",
+                         "HEARTLINE_PHASE_LINES=x", formats[i]});
+        ENDS_WITH(log, 0);
+        SAYS_COUNT(log, "note", 1);
+        SAYS(log, log_count(log, "STALL") > 0 && log_count(log, "beat") > 0, "too little");
+        for (size_t n = 0; n < log->count; n++)
+            SAYS(log, record_is(&log->records[n], "tag", "rank:3"), "line %zu", n + 1);
+    }
+}
+
+Test(settings, a_rank_that_is_none_is_noted_and_the_next_is_used)
+{
+    struct log *log = TELL(.args = {"act", "start", "stop"},
+                           .env = {"OMPI_COMM_WORLD_RANK=banana", "SLURM_PROCID=2"});
+    ENDS_WITH(log, 0);
+    check_note(log, "OMPI_COMM_WORLD_RANK", "banana");
+    SAYS(log, record_is(log_find(log, "note", 0), "used", "rank:2"), "what is used instead");
+    SAYS(log, record_is(log_find(log, "start", 0), "tag", "rank:2"), "start");
 }
 
 /* The log that was asked for cannot be had: standard error takes its place. */

@@ -321,8 +321,11 @@ Test(config, every_variable_can_be_bad_at_once)
     memset(long_text, 'x', sizeof long_text - 1);
     for (size_t i = 0; i < hl_settings_count; i++)
         scripted_setenv(hl_settings[i].variable, long_text);
+    scripted_setenv("OMPI_COMM_WORLD_RANK", long_text);
+    scripted_setenv("PMI_RANK", long_text);
+    scripted_setenv("SLURM_PROCID", long_text);
     cr_assert_eq(resolve_defaults(), 0);
-    cr_expect_eq(config.bad_count, hl_settings_count);
+    cr_expect_eq(config.bad_count, hl_settings_count + 3);
     cr_expect_null(config.options.log_path);
 }
 
@@ -420,6 +423,115 @@ Test(config, a_tag_and_a_path_from_the_environment_may_be_as_long_as_they_fit)
     cr_expect_eq(config.bad_count, 1);
     cr_expect_null(config.options.log_path);
     cr_expect_not(config.log_from_env);
+}
+
+/* ---- the rank in a parallel job ------------------------------------------ */
+
+struct rank_case {
+    char variable[32], value[32];
+    char tag[32]; /* "" = refused */
+};
+
+static struct rank_case ranks[] = {
+    {"OMPI_COMM_WORLD_RANK", "3", "rank:3"},
+    {"PMI_RANK", "0", "rank:0"},
+    {"SLURM_PROCID", "1023", "rank:1023"},
+    {"SLURM_PROCID", "007", "rank:7"},
+    {"SLURM_PROCID", "2147483647", "rank:2147483647"},
+    {"SLURM_PROCID", "2147483648", ""},
+    {"SLURM_PROCID", "18446744073709551616", ""},
+    {"PMI_RANK", "99999999999999999999999999999", ""},
+    {"PMI_RANK", "-1", ""},
+    {"PMI_RANK", " 1", ""},
+    {"PMI_RANK", "1 ", ""},
+    {"OMPI_COMM_WORLD_RANK", "three", ""},
+    {"OMPI_COMM_WORLD_RANK", "3\n\x1b[31m", ""},
+};
+
+ParameterizedTestParameters(config, a_rank_is_the_tag_or_named_and_skipped)
+{
+    return cr_make_param_array(struct rank_case, ranks, sizeof ranks / sizeof ranks[0]);
+}
+
+ParameterizedTest(struct rank_case *given, config, a_rank_is_the_tag_or_named_and_skipped)
+{
+    cr_assert_eq(resolve_with(given->variable, given->value), 0);
+    if (given->tag[0] != '\0') {
+        cr_assert_not_null(config.options.tag);
+        cr_expect_str_eq(config.options.tag, given->tag);
+        cr_expect_eq(config.options.tag, config.tag);
+        cr_expect_str_eq(shown("HEARTLINE_TAG"), given->tag);
+        cr_expect_eq(config.bad_count, 0);
+        return;
+    }
+    cr_expect_null(config.options.tag);
+    cr_assert_eq(config.bad_count, 1);
+    cr_expect_str_eq(config.bad[0].variable, given->variable);
+    cr_expect_str_eq(config.bad[0].value, given->value);
+    cr_expect_str_eq(config.bad[0].accepted, "0 to 2147483647");
+    cr_expect_eq(config.bad[0].setting, setting("HEARTLINE_TAG"));
+}
+
+static const char *tag_in_force(void)
+{
+    return config.options.tag ? config.options.tag : "(none)";
+}
+
+Test(config, a_launcher_inside_of_another_knows_the_rank_better)
+{
+    scripted_setenv("SLURM_PROCID", "0");
+    scripted_setenv("PMI_RANK", "2");
+    resolve_defaults();
+    cr_expect_str_eq(tag_in_force(), "rank:2");
+    scripted_setenv("OMPI_COMM_WORLD_RANK", "3");
+    resolve_defaults();
+    cr_expect_str_eq(tag_in_force(), "rank:3");
+}
+
+Test(config, what_comes_after_a_rank_that_is_empty_or_not_understood_counts)
+{
+    scripted_setenv("OMPI_COMM_WORLD_RANK", "");
+    scripted_setenv("PMI_RANK", "first");
+    scripted_setenv("SLURM_PROCID", "5");
+    resolve_defaults();
+    cr_expect_str_eq(tag_in_force(), "rank:5");
+    cr_assert_eq(config.bad_count, 1);
+    cr_expect_str_eq(config.bad[0].variable, "PMI_RANK");
+}
+
+Test(config, a_tag_that_somebody_gave_stands_above_the_rank)
+{
+    monitor_options options = defaults();
+    scripted_setenv("SLURM_PROCID", "many");
+    options.tag = "from the program";
+    cr_assert_eq(hl_config_resolve(&config, &options), 0);
+    cr_expect_str_eq(tag_in_force(), "from the program");
+    cr_expect_eq(config.bad_count, 0, "the rank is not asked for");
+    scripted_setenv("SLURM_PROCID", "5");
+    resolve_with("HEARTLINE_TAG", "from the operator");
+    cr_expect_str_eq(tag_in_force(), "from the operator");
+    options.tag = "";
+    scripted_setenv("HEARTLINE_TAG", "");
+    cr_assert_eq(hl_config_resolve(&config, &options), 0);
+    cr_expect_str_eq(tag_in_force(), "rank:5", "empty is none");
+}
+
+Test(config, beside_a_tag_that_is_too_long_the_rank_stands)
+{
+    char text[HL_TAG_BYTES + 1] = "";
+    memset(text, 'x', HL_TAG_BYTES);
+    scripted_setenv("PMI_RANK", "5");
+    resolve_with("HEARTLINE_TAG", text);
+    expect_bad("HEARTLINE_TAG", text);
+    cr_expect_str_eq(tag_in_force(), "rank:5");
+}
+
+Test(config, the_rank_of_a_setuid_program_is_not_read)
+{
+    scripted.env_untrusted = true;
+    resolve_with("PMI_RANK", "5");
+    cr_expect_null(config.options.tag);
+    cr_expect_eq(scripted.env_reads, 0);
 }
 
 Test(config, signals_are_taken_by_number_too)
