@@ -214,6 +214,20 @@ uint64_t hl_plat_most_cores(struct hl_plat *plat);
  * cores, cumulative. false: there is no quota, or it cannot be told. */
 bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns);
 
+/* What all threads of the process but the caller have done so far, also those that have
+ * ended. Whoever wakes up changes it: by a switch when it sleeps again, by one thread less
+ * when it ends, by its CPU time as long as it stays on its core. */
+struct hl_plat_others {
+    uint64_t threads;  /* that there are, now */
+    uint64_t switches; /* how often one of them got off a core, whether it wanted to or not */
+    uint64_t blocks;   /* read from storage and written to it, of 512 bytes */
+    uint64_t cpu_ns;   /* a scheduler's tick behind for each that runs, and less by what this
+                          very reading takes */
+};
+/* false: it cannot be told, or not at this moment. All but the CPU time are exact. The
+ * caller must have slept before. Cost on Linux: 4 us, and 0.05 to 0.15 us a thread. */
+bool hl_plat_others(struct hl_plat *plat, struct hl_plat_others *others);
+
 /* ---- its threads --------------------------------------------------------- */
 
 struct hl_plat_thread {

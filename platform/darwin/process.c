@@ -350,3 +350,11 @@ bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns)
     hl_plat_miss_because(plat, HL_PLAT_THROTTLED, "macOS has no CPU quotas");
     return false;
 }
+
+/* The task's switches are counted, those of one thread are not: our own cannot be taken off. */
+bool hl_plat_others(struct hl_plat *plat, struct hl_plat_others *others)
+{
+    (void)plat;
+    (void)others;
+    return false;
+}

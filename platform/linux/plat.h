@@ -172,6 +172,8 @@ int hl_plat_read_status(struct hl_plat *plat, struct hl_plat_status *status);
 void hl_plat_open_status(struct hl_plat *plat);
 /* The kept /proc/self/task, opened again where needed, or a negative errno. */
 int hl_plat_task_directory(struct hl_plat *plat);
+/* How many threads there are; 0 = not known. Costs two calls. */
+uint64_t hl_plat_count_threads(struct hl_plat *plat);
 /* Makes the pipe for hl_plat_wake where there is none. */
 void hl_plat_open_wake(struct hl_plat *plat);
 

@@ -154,18 +154,18 @@ bool hl_plat_threads(struct hl_plat *plat, struct hl_plat_thread *threads, size_
 }
 
 /* A directory has a link from itself, one from above, and here one from each thread. */
-static bool are_so_many(struct hl_plat *plat, size_t count)
+uint64_t hl_plat_count_threads(struct hl_plat *plat)
 {
     int directory = hl_plat_task_directory(plat);
     struct stat is;
 
-    return directory >= 0 && fstat(directory, &is) == 0 && is.st_nlink == count + 2;
+    return directory >= 0 && fstat(directory, &is) == 0 && is.st_nlink > 2 ? is.st_nlink - 2 : 0;
 }
 
 bool hl_plat_threads_again(struct hl_plat *plat, struct hl_plat_thread *threads, size_t count)
 {
     int saved = errno;
-    bool is_all = are_so_many(plat, count);
+    bool is_all = count > 0 && hl_plat_count_threads(plat) == count;
 
     for (size_t i = 0; is_all && i < count; i++)
         is_all = read_cpu(threads[i].tid, &threads[i].cpu_ns) == 0;

@@ -56,6 +56,13 @@ bool hl_plat_throttled(struct hl_plat *plat, uint64_t *throttled_ns)
     return false;
 }
 
+bool hl_plat_others(struct hl_plat *plat, struct hl_plat_others *others)
+{
+    (void)plat;
+    (void)others;
+    return false;
+}
+
 bool hl_plat_threads(struct hl_plat *plat, struct hl_plat_thread *threads, size_t capacity,
                      size_t *total)
 {

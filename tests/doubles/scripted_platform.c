@@ -564,6 +564,16 @@ void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits)
     pthread_mutex_unlock(&lock);
 }
 
+bool hl_plat_others(struct hl_plat *plat, struct hl_plat_others *others)
+{
+    (void)plat;
+    scripted.others_readings++;
+    if (scripted.others_hook != NULL)
+        scripted.others_hook();
+    *others = scripted.others;
+    return scripted.has_others;
+}
+
 bool hl_plat_threads(struct hl_plat *plat, struct hl_plat_thread *list, size_t capacity,
                      size_t *total)
 {

@@ -102,6 +102,10 @@ struct scripted {
         uintptr_t start, size;
         const char *name;
     } module;
+    bool has_others; /* of hl_plat_others, which is not known at first: */
+    struct hl_plat_others others;
+    void (*others_hook)(void);   /* runs at the start of each call */
+    unsigned others_readings;    /* calls */
     uint64_t throttled_ns;       /* cumulative; there is none without limits.quota_milli */
     void (*list_hook)(void);     /* runs at the start of hl_plat_threads, without the lock */
     void (*own_name_hook)(void); /* likewise, of hl_plat_own_name */

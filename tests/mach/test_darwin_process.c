@@ -320,6 +320,12 @@ Test(darwin_process, cores_are_all_there_are)
                      "sysctl hw.logicalcpu: not permitted (sandbox) (errno 1)");
 }
 
+Test(darwin_process, what_the_other_threads_did_cannot_be_told_from_ours)
+{
+    struct hl_plat_others others;
+    cr_assert_not(hl_plat_others(plat, &others));
+}
+
 /* ---- failures ------------------------------------------------------------------------ */
 
 static const int codes[] = {KERN_INVALID_ARGUMENT, KERN_FAILURE,    KERN_RESOURCE_SHORTAGE,

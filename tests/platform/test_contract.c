@@ -391,6 +391,7 @@ Test(rules, no_function_changes_errno)
     KEEPS_ERRNO(hl_plat_waits_for(plat, self));
     KEEPS_ERRNO(hl_plat_waits_for(plat, 1u << 31));
     KEEPS_ERRNO(hl_plat_throttled(plat, &throttled_ns));
+    KEEPS_ERRNO(hl_plat_others(plat, &(struct hl_plat_others){0}));
     KEEPS_ERRNO(hl_plat_log_open_descriptor(&log, -1));
     KEEPS_ERRNO(hl_plat_log_write(&log, "x", 1));
     KEEPS_ERRNO(hl_plat_log_size(&log, &size));

@@ -616,3 +616,54 @@ Test(faked_list, a_clock_that_is_refused_says_why)
     cr_assert_not(hl_plat_thread_cpu(plat, hl_plat_thread_id(), &cpu_ns));
     assert_why(HL_PLAT_THREAD_CPU, "the thread has ended");
 }
+
+/* ---- what the others did ------------------------------------------------------------------ */
+
+TestSuite(faked_others, .init = begin);
+
+/* So that our own switches are counted. */
+static void sleep_a_little(void)
+{
+    nap(MS);
+}
+
+Test(faked_others, what_is_refused_is_not_told)
+{
+    struct hl_plat_others others;
+
+    sleep_a_little();
+    cr_assert(hl_plat_others(plat, &others));
+    fake_failure("getrusage", 0, FAKE_ALWAYS, EPERM);
+    cr_assert_not(hl_plat_others(plat, &others));
+}
+
+static void have_no_links(struct stat *is)
+{
+    is->st_nlink = 1;
+}
+
+Test(faked_others, without_a_list_of_threads_nothing_is_told)
+{
+    struct hl_plat_others others;
+
+    sleep_a_little();
+    cr_assert(hl_plat_others(plat, &others));
+    fake_stat = have_no_links;
+    cr_assert_not(hl_plat_others(plat, &others));
+    fake_stat = NULL;
+    fake_failure("fstat", 1, 1, EPERM); /* the first asks whether it is ours */
+    cr_assert_not(hl_plat_others(plat, &others));
+    fake_failure("fstat", 0, FAKE_ALWAYS, EPERM);
+    cr_assert_not(hl_plat_others(plat, &others));
+}
+
+Test(faked_others, each_of_the_three_readings_is_tried_again)
+{
+    struct hl_plat_others others;
+
+    sleep_a_little();
+    for (unsigned after = 0; after < 3; after++) {
+        fake_failure("getrusage", after, 1, EPERM);
+        cr_assert(hl_plat_others(plat, &others));
+    }
+}

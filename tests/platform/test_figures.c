@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "helper.h"
 
+#include <semaphore.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -459,6 +460,118 @@ static const struct hl_plat_thread *find(const struct hl_plat_thread *threads, s
         if (threads[i].tid == tid)
             return &threads[i];
     return NULL;
+}
+
+/* ---- what the others did ------------------------------------------------------------------ */
+
+static sem_t errand, done;
+static void (*errand_is)(void);
+
+static void *run_errands(void *unused)
+{
+    while (sem_wait(&errand) == 0 && errand_is) {
+        errand_is();
+        sem_post(&done);
+    }
+    return unused;
+}
+
+static void send_on(void (*what)(void))
+{
+    errand_is = what;
+    sem_post(&errand);
+    if (what)
+        sem_wait(&done);
+    nap(20 * MS); /* it sleeps again */
+}
+
+static struct hl_plat_others others_now(struct hl_plat *plat)
+{
+    struct hl_plat_others others = {0};
+
+    for (int i = 0; i < 100 && !hl_plat_others(plat, &others); i++)
+        nap(MS);
+    return others;
+}
+
+static void do_nothing(void) {}
+
+static void burn_some(void)
+{
+    burn(100 * MS);
+}
+
+/* What was seen before and after each. */
+struct seen {
+    bool is_told;
+    struct hl_plat_others at_first, after_our_own, after_nothing, after_burning, after_its_end;
+};
+
+static void write_much(const char *path)
+{
+    static char bytes[1 << 20];
+    int file = open(path, O_WRONLY | O_CREAT, 0600);
+
+    for (int i = 0; i < 4 && write(file, bytes, sizeof bytes) > 0; i++)
+        fsync(file);
+    close(file);
+    unlink(path);
+}
+
+static void watch_another(void *shared)
+{
+    struct hl_plat *plat = hl_plat_open();
+    struct seen *seen = shared;
+    pthread_t thread;
+
+    sem_init(&errand, 0, 0);
+    sem_init(&done, 0, 0);
+    pthread_create(&thread, NULL, run_errands, NULL);
+    nap(50 * MS);
+    seen->is_told = hl_plat_others(plat, &seen->at_first);
+    seen->at_first = others_now(plat);
+    burn(100 * MS);
+    for (int i = 0; i < 20; i++)
+        nap(MS);
+    write_much("heartline-test-others");
+    seen->after_our_own = others_now(plat);
+    send_on(do_nothing);
+    seen->after_nothing = others_now(plat);
+    send_on(burn_some);
+    seen->after_burning = others_now(plat);
+    send_on(NULL);
+    pthread_join(thread, NULL);
+    seen->after_its_end = others_now(plat);
+}
+
+Test(others, one_that_sleeps_does_nothing_and_what_the_caller_does_is_not_in_it)
+{
+    NEEDS_FORK();
+    struct seen *seen = hl_plat_map_shared(sizeof *seen);
+
+    in_child(watch_another, seen);
+    if (!seen->is_told && !is_linux())
+        cr_skip("this platform does not tell");
+    cr_assert(seen->at_first.switches > 0);
+    cr_expect_eq(seen->after_our_own.switches, seen->at_first.switches);
+    cr_expect_eq(seen->after_our_own.blocks, seen->at_first.blocks);
+    cr_expect_lt(seen->after_our_own.cpu_ns, seen->at_first.cpu_ns + 5 * MS);
+}
+
+Test(others, one_that_ran_for_a_moment_is_seen_and_one_that_ended_stays_counted)
+{
+    NEEDS_FORK();
+    struct seen *seen = hl_plat_map_shared(sizeof *seen);
+
+    in_child(watch_another, seen);
+    if (!seen->is_told && !is_linux())
+        cr_skip("this platform does not tell");
+    cr_expect_gt(seen->after_nothing.switches, seen->after_our_own.switches);
+    cr_expect_geq(seen->after_burning.cpu_ns, seen->after_nothing.cpu_ns + 90 * MS);
+    cr_expect_eq(seen->after_burning.threads, 1);
+    cr_expect_eq(seen->after_its_end.threads, 0);
+    cr_expect_geq(seen->after_its_end.switches, seen->after_burning.switches);
+    cr_expect_geq(seen->after_its_end.cpu_ns + 5 * MS, seen->after_burning.cpu_ns);
 }
 
 Test(threads, a_list_fills_what_fits_and_says_how_many_there_are)
