@@ -224,8 +224,8 @@ struct hl_plat_others {
     uint64_t cpu_ns;   /* a scheduler's tick behind for each that runs, and less by what this
                           very reading takes */
 };
-/* false: it cannot be told, or not at this moment. All but the CPU time are exact. The
- * caller must have slept before. Cost on Linux: 4 us, and 0.05 to 0.15 us a thread. */
+/* false: it cannot be told, or not at this moment. All but the CPU time are exact.
+ * Cost on Linux: 4 us, and 0.05 to 0.15 us a thread. */
 bool hl_plat_others(struct hl_plat *plat, struct hl_plat_others *others);
 
 /* ---- its threads --------------------------------------------------------- */

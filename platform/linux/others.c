@@ -58,7 +58,7 @@ bool hl_plat_others(struct hl_plat *plat, struct hl_plat_others *others)
     for (int i = 0; threads > 0 && i < TRIES && !is_read; i++)
         is_read = read_both(&all, &own);
     errno = saved;
-    if (!is_read || switches(&own) == 0) /* a kernel that does not count them */
+    if (!is_read || switches(&all) == 0) /* a kernel that does not count them */
         return false;
     others->threads = threads - 1;
     others->switches = without(switches(&all), switches(&own));

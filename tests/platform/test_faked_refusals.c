@@ -621,7 +621,7 @@ Test(faked_list, a_clock_that_is_refused_says_why)
 
 TestSuite(faked_others, .init = begin);
 
-/* So that our own switches are counted. */
+/* So that there are switches to be counted. */
 static void sleep_a_little(void)
 {
     nap(MS);
