@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *const lock_words[] = {
     [HL_PLAT_FOR_MUTEX] = "mutex",     [HL_PLAT_FOR_CONDVAR] = "condvar",
@@ -9,6 +10,11 @@ static const char *const lock_words[] = {
     [HL_PLAT_FOR_BARRIER] = "barrier", [HL_PLAT_FOR_ONCE] = "once",
     [HL_PLAT_FOR_FUTEX] = "futex",
 };
+
+static bool is_lock(enum hl_plat_wait_for kind)
+{
+    return (size_t)kind < sizeof lock_words / sizeof lock_words[0] && lock_words[kind];
+}
 
 static void put_child(uint64_t pid, char *words)
 {
@@ -57,4 +63,12 @@ bool hl_wait_words(const struct hl_plat_look *look, char words[HL_WAIT_BYTES])
         return false;
     put_detail(look, words);
     return true;
+}
+
+bool hl_wait_words_of_many(const struct hl_plat_look *look, char words[HL_WAIT_BYTES])
+{
+    bool is_known = hl_wait_words(look, words);
+    if (is_lock(look->waits_for) && look->waits_for != HL_PLAT_FOR_MUTEX)
+        words[strcspn(words, ":")] = '\0';
+    return is_known;
 }

@@ -114,3 +114,32 @@ Test(wait_words, a_longer_one_is_cut)
     cr_expect_eq(strlen(guarded.words), HL_WAIT_BYTES - 1);
     cr_expect_eq(guarded.after, '!');
 }
+
+Test(wait_words, one_of_many_says_which_kind_of_lock_and_which_mutex)
+{
+    static const struct {
+        struct hl_plat_look look;
+        const char *expected;
+    } cases[] = {
+        {LOOK(HL_PLAT_FOR_NOTHING), ""},
+        {LOOK(HL_PLAT_FOR_CALL), "futex"},
+        {LOOK(HL_PLAT_FOR_MUTEX, .address = 0x10), "mutex:0x10"},
+        {LOOK(HL_PLAT_FOR_CONDVAR, .address = 0x10), "condvar"},
+        {LOOK(HL_PLAT_FOR_RWLOCK, .address = 0x10), "rwlock"},
+        {LOOK(HL_PLAT_FOR_SEMAPHORE, .address = 0x10), "semaphore"},
+        {LOOK(HL_PLAT_FOR_BARRIER, .address = 0x10), "barrier"},
+        {LOOK(HL_PLAT_FOR_ONCE, .address = 0x10), "once"},
+        {LOOK(HL_PLAT_FOR_FUTEX, .address = 0x10), "futex"},
+        {LOOK(HL_PLAT_FOR_JOIN, .awaited = 4251), "join:4251"},
+        {LOOK(HL_PLAT_FOR_OBJECT, .verb = "read", .object = "pipe"), "read:pipe"},
+        {LOOK(HL_PLAT_FOR_CHILD), "child:any"},
+        {LOOK(HL_PLAT_FOR_SIGNAL), "signal"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_expect(hl_wait_words_of_many(&cases[i].look, words));
+        cr_expect_str_eq(words, cases[i].expected);
+    }
+    const struct hl_plat_look hidden = {.waits_for = HL_PLAT_FOR_CONDVAR};
+    cr_expect_not(hl_wait_words_of_many(&hidden, words));
+    cr_expect_str_empty(words);
+}
