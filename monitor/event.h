@@ -200,6 +200,14 @@ struct hl_merged_recovered_event {
     uint64_t longest_ns;
 };
 
+/* No thread but the monitor's has run for that long. */
+struct hl_quiet_event {
+    uint64_t for_ns;
+    uint64_t threads;  /* without the monitor's */
+    const char *waits; /* what they wait for, most frequent first; NULL = unknown of each */
+    const char *why;   /* it is unknown of some; NULL = of none */
+};
+
 struct hl_paused_event {
     uint64_t gap_ns;
     const char *reason; /* "stopped", "debugger", "suspend" */

@@ -42,11 +42,6 @@ static uint64_t last_sign(const struct hl_stack *stack, const struct hl_progress
     return counter && counter->moved_ns > sign ? counter->moved_ns : sign;
 }
 
-static bool is_waiting(const struct hl_stack *stack)
-{
-    return stack->whole && stack->count > 0 && innermost_of(stack)->waiting;
-}
-
 static uint64_t time_in_innermost(const struct hl_stack *stack, const struct hl_picture_time *time)
 {
     const struct hl_scope *innermost = innermost_of(stack);
@@ -60,7 +55,7 @@ static void describe(struct hl_phase_event *phase, const struct hl_picture_time 
         .thread = {.tid = stack->tid},
         .depth = stack->depth,
         .in_ns = time_in_innermost(stack, time),
-        .waiting = is_waiting(stack),
+        .waiting = hl_stack_is_waiting(stack),
         .churning = !stack->whole,
         .cpu_milli = HL_UNKNOWN,
         .updated_ns =
@@ -110,10 +105,10 @@ void hl_picture_add(struct hl_picture *picture, const struct hl_picture_time *ti
                     const struct hl_stack *stack, bool always)
 {
     uint64_t in_ns = time_in_innermost(stack, time);
-    bool is_work = stack->whole && !is_waiting(stack);
+    bool is_work = stack->whole && !hl_stack_is_waiting(stack);
     bool is_headline = is_work && (!picture->active || in_ns > picture->headline.in_ns);
     picture->instrumented++;
-    picture->waiting += is_waiting(stack);
+    picture->waiting += hl_stack_is_waiting(stack);
     struct hl_picture_row *row = place(picture, in_ns, always);
     if (!is_headline && !row)
         return;

@@ -402,6 +402,16 @@ void hl_report_merged_recovered(struct hl_line *line, const struct hl_line_head 
 
 /* ---- The rest ---- */
 
+void hl_report_quiet(struct hl_line *line, const struct hl_line_head *head,
+                     const struct hl_quiet_event *quiet)
+{
+    hl_line_begin(line, head, "QUIET");
+    hl_line_duration(line, "for", quiet->for_ns);
+    hl_line_count(line, "threads", quiet->threads);
+    hl_line_text(line, "waits", quiet->waits);
+    hl_line_end(line);
+}
+
 void hl_report_paused(struct hl_line *line, const struct hl_line_head *head,
                       const struct hl_paused_event *paused)
 {

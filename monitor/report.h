@@ -22,6 +22,7 @@ void hl_report_recovered(struct hl_line *, const struct hl_line_head *,
                          const struct hl_recovered_event *);
 void hl_report_merged_recovered(struct hl_line *, const struct hl_line_head *,
                                 const struct hl_merged_recovered_event *);
+void hl_report_quiet(struct hl_line *, const struct hl_line_head *, const struct hl_quiet_event *);
 void hl_report_paused(struct hl_line *, const struct hl_line_head *,
                       const struct hl_paused_event *);
 void hl_report_unavailable(struct hl_line *, const struct hl_line_head *,

@@ -263,6 +263,15 @@ void hl_say_deadlocks(struct hl_session *session)
         say_deadlock(session, count);
 }
 
+void hl_say_quiet(struct hl_session *session, const struct hl_quiet_event *event)
+{
+    struct hl_line_head head = head_of(session);
+    hl_report_quiet(&session->line, &head, event);
+    write_line(session, MONITOR_INFO);
+    if (event->why)
+        say_unavailable(session, HL_PLAT_WAIT, event->why);
+}
+
 void hl_say_merged(void *context, const struct hl_merged_event *event)
 {
     struct hl_session *session = context;

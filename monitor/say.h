@@ -31,6 +31,7 @@ void hl_say_merged_recovered(void *context, const struct hl_merged_recovered_eve
 void hl_say_whereabouts(struct hl_session *session, struct hl_other_view *other);
 /* Those that are certain and were not said yet. */
 void hl_say_deadlocks(struct hl_session *session);
+void hl_say_quiet(struct hl_session *session, const struct hl_quiet_event *event);
 
 /* The start line, and what was wrong with the settings; the stop line. */
 void hl_say_start(struct hl_session *session);

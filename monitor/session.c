@@ -103,6 +103,8 @@ static void prepare(struct hl_session *session)
                    options->stall_lines);
     hl_inquiry_init(&session->inquiry, session->plat, &session->clock, &session->limits);
     hl_stacks_init(&session->stacks, session->plat, options->stacks);
+    hl_quiet_init(&session->quiet, session->plat, &session->clock, options->stall_ms * MILLISECOND,
+                  hl_plat_coarse_tick_ns());
     session->forked_child = hl_plat_map_shared(sizeof *session->forked_child);
     take_baseline(session);
 }
@@ -281,6 +283,8 @@ static void look_at_record(struct hl_session *session, uint32_t index, enum look
     }
     hl_progress_observe(&session->progress, stack, now);
     hl_stalls_visit(&session->stalls, record, stack);
+    session->accounted_for +=
+        hl_stalls_is_stalled(&session->stalls, index) || hl_stack_is_waiting(stack);
     if (kind == LOOK_ONLY)
         return;
     if (kind == LOOK_AND_BEAT)
@@ -311,6 +315,7 @@ static void look_at_all(struct hl_session *session, enum look kind, uint64_t now
 {
     hl_inquiry_begin(&session->inquiry, now);
     hl_stalls_begin(&session->stalls, now);
+    session->accounted_for = 0;
     for (uint32_t i = 0, count = hl_registry_count(); i < count; i++) {
         fetch_ahead(session, i, count);
         look_at_record(session, i, kind, now);
@@ -328,6 +333,14 @@ static void look_at_the_idle(struct hl_session *session)
                         session->stalls.limit_ns);
 }
 
+static void look_whether_all_is_quiet(struct hl_session *session, uint64_t now)
+{
+    struct hl_quiet_event event;
+    if (hl_quiet_look(&session->quiet, now) &&
+        hl_quiet_tell(&session->quiet, now, session->tid, session->accounted_for, &event))
+        hl_say_quiet(session, &event);
+}
+
 /* A thread that went on while its stall was being reported did not know that it
  * had to say so: hence the second look, after the barrier. */
 static void look_around(struct hl_session *session, enum look kind, size_t cap, uint64_t now)
@@ -342,6 +355,7 @@ static void look_around(struct hl_session *session, enum look kind, size_t cap, 
     hl_say_deadlocks(session);
     if (session->stalls.reported)
         look_at_all(session, LOOK_ONLY, hl_plat_now_ns());
+    look_whether_all_is_quiet(session, now);
 }
 
 /* ---- heartbeat ---------------------------------------------------------------------------- */
@@ -443,6 +457,7 @@ static void plan(struct hl_session *session, uint64_t now)
     session->planned_ns = hl_earlier(session->next_beat_ns, next_look);
     session->planned_ns = hl_earlier(session->planned_ns, session->stalls.due_ns);
     session->planned_ns = hl_earlier(session->planned_ns, hl_inquiry_due_ns(&session->inquiry));
+    session->planned_ns = hl_earlier(session->planned_ns, session->quiet.due_ns);
 }
 
 static uint64_t wait(struct hl_session *session)

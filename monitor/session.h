@@ -12,6 +12,7 @@
 #include "config.h"
 #include "inquiry.h"
 #include "picture.h"
+#include "quiet.h"
 #include "registry.h"
 #include "report.h"
 #include "sink.h"
@@ -42,6 +43,8 @@ struct hl_session {
     struct hl_stalls stalls;
     struct hl_inquiry inquiry;
     struct hl_stacks stacks;
+    struct hl_quiet quiet;
+    uint64_t accounted_for; /* threads that are stalled or declared waiting, at this look */
     struct hl_threads threads;
     struct hl_picture picture;
     struct hl_array busy;    /* struct hl_busy_event */

@@ -50,4 +50,10 @@ struct hl_end {
 };
 bool hl_snapshot_next_end(const struct hl_record *record, uint64_t *seen, struct hl_end *end);
 
+/* It declared that it waits, in its innermost scope. */
+static inline bool hl_stack_is_waiting(const struct hl_stack *stack)
+{
+    return stack->whole && stack->count > 0 && stack->scopes[stack->count - 1].waiting;
+}
+
 #endif

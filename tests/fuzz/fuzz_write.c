@@ -519,6 +519,16 @@ static void merged_recovered(void)
     OUT(hl_report_merged_recovered, &event);
 }
 
+static void quiet(void)
+{
+    wants_begin(&wants, "QUIET");
+    struct hl_quiet_event event = {0};
+    event.for_ns = number(WANT_DURATION, "for");
+    event.threads = number(WANT_COUNT, "threads");
+    event.waits = text("waits");
+    OUT(hl_report_quiet, &event);
+}
+
 static void paused(void)
 {
     wants_begin(&wants, "PAUSED");
@@ -720,7 +730,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static void (*const records[])(void) = {
         start,  stop,        beat,     phase,   phases_omitted, busy,
         stall,  stack,       deadlock, merged,  recovered,      merged_recovered,
-        paused, unavailable, note,     metrics,
+        paused, unavailable, note,     metrics, quiet,
     };
     input = fuzz_over(data, size);
     line.bytes[0] = '\0';

@@ -546,6 +546,19 @@ Test(report, merged_recoveries_are_one_line)
            "\"RECOVERED\",\"merged\":12,\"first_id\":11,\"last_id\":22,\"longest_ms\":250000");
 }
 
+Test(report, a_quiet_process_says_for_how_long_and_what_its_threads_wait_for)
+{
+    struct hl_quiet_event quiet = {
+        .for_ns = 300 * S, .threads = 13, .waits = "12 condvar; 1 recv:socket 10.0.0.2:5432"};
+    RECORD(hl_report_quiet, &quiet,
+           "QUIET for=5m00s threads=13 waits=\"12 condvar; 1 recv:socket 10.0.0.2:5432\"",
+           "\"QUIET\",\"for_ms\":300000,\"threads\":13,"
+           "\"waits\":\"12 condvar; 1 recv:socket 10.0.0.2:5432\"");
+    quiet.waits = NULL;
+    RECORD(hl_report_quiet, &quiet, "QUIET for=5m00s threads=13 waits=?",
+           "\"QUIET\",\"for_ms\":300000,\"threads\":13,\"waits\":null");
+}
+
 Test(report, a_pause_has_a_length_and_a_reason)
 {
     const struct hl_paused_event paused = {3500000000, "stopped"};
@@ -983,12 +996,12 @@ static void compare_pair(struct walk *walk, struct fact *fact)
     static const char *const bytes[] = {"peak_rss", "vm", "read", "written", NULL};
     static const char *const roundeds[] = {"cpu", "run_delay", "cores", "quota", NULL};
     static const char *const strings[] = {
-        "tag",    "version",      "platform",   "format",       "clock",     "fork",
-        "log",    "environment",  "active",     "innermost",    "phase",     "path",
-        "phases", "verdict",      "state",      "reason",       "key",       "variable",
-        "value",  "accepted",     "used",       "syscall",      "wait",      "local",
-        "wchan",  "holder_phase", "root_phase", "root_verdict", "root_wait", "lock#",
-        "phase#", "stacks",       NULL};
+        "tag",      "waits",  "version",      "platform",   "format",       "clock",
+        "fork",     "log",    "environment",  "active",     "innermost",    "phase",
+        "path",     "phases", "verdict",      "state",      "reason",       "key",
+        "variable", "value",  "accepted",     "used",       "syscall",      "wait",
+        "local",    "wchan",  "holder_phase", "root_phase", "root_verdict", "root_wait",
+        "lock#",    "phase#", "stacks",       NULL};
     const char *key = fact->key;
     if (is_one_of(key, durations))
         expect_duration(next_member(walk, key, "_ms"), fact->value);
@@ -1601,6 +1614,14 @@ static void render_merged_recovered(struct hl_line *line)
     hl_report_merged_recovered(line, &hostile_head, &m);
 }
 
+static void render_quiet(struct hl_line *line)
+{
+    static struct hl_quiet_event quiet;
+    if (line == &text)
+        quiet = (struct hl_quiet_event){number(), number(), hostile("waits", 4095), NULL};
+    hl_report_quiet(line, &hostile_head, &quiet);
+}
+
 static void render_paused(struct hl_line *line)
 {
     static struct hl_paused_event paused;
@@ -1660,7 +1681,8 @@ static void render_stop(struct hl_line *line)
 static void (*const renderers[])(struct hl_line *) = {
     render_start,       render_beat,   render_phase,     render_omitted,          render_busy,
     render_stall,       render_merged, render_recovered, render_merged_recovered, render_paused,
-    render_unavailable, render_note,   render_stop,      render_deadlock,         render_stack};
+    render_unavailable, render_note,   render_stop,      render_deadlock,         render_stack,
+    render_quiet};
 
 static void expect_prefix(const char *shown, const char *whole)
 {
