@@ -5,7 +5,8 @@
  * a look that falls on a heartbeat is none of its own. The threads wait in a
  * scope that is declared waiting, so no deadline becomes due. In the last run two
  * do: scopes with a limit of their own, so long that it asks for no more looks
- * than there are, and due between two of them. Each is one wake-up more.
+ * than there are, and due between two of them. Each is one wake-up more, and so is each
+ * QUIET line: the thread that measures has no scope.
  *
  * Interval and limit are the defaults, scaled: the limit is twice the interval,
  * so each interval has one heartbeat and one look in between. The share of a
@@ -31,7 +32,7 @@
 
 struct counts {
     double wake_ups, cpu_ns;
-    unsigned beats;
+    unsigned beats, quiets;
 };
 
 /* ---- the program that does nothing ------------------------------------------------------ */
@@ -60,12 +61,14 @@ static void end_waiting(void)
 
 /* ---- one run ------------------------------------------------------------------------------- */
 
-static _Atomic unsigned beats;
+static _Atomic unsigned beats, quiets;
 static _Atomic double last_beat_at;
 
-static void count_beats(void *data, enum monitor_level level, const char *line, size_t length)
+static void count_lines(void *data, enum monitor_level level, const char *line, size_t length)
 {
     (void)data, (void)level, (void)length;
+    if (strstr(line, "\"record\":\"QUIET\""))
+        atomic_fetch_add(&quiets, 1);
     if (!strstr(line, "\"record\":\"beat\""))
         return;
     atomic_store(&last_beat_at, bench_now_ns());
@@ -75,7 +78,7 @@ static void count_beats(void *data, enum monitor_level level, const char *line, 
 static struct counts count_now(long tid)
 {
     return (struct counts){monitor_thread_voluntary_switches(tid), monitor_thread_cpu_ns(tid),
-                           atomic_load(&beats)};
+                           atomic_load(&beats), atomic_load(&quiets)};
 }
 
 enum sight { SEEN, NO_BEATS, NOT_FOUND /* the thread */ };
@@ -98,7 +101,7 @@ static enum sight observe(double interval_ns, unsigned intervals, struct counts 
     bench_sleep_until(from + intervals * interval_ns);
     struct counts last = count_now(tid);
     *difference = (struct counts){last.wake_ups - first.wake_ups, last.cpu_ns - first.cpu_ns,
-                                  last.beats - first.beats};
+                                  last.beats - first.beats, last.quiets - first.quiets};
     return SEEN;
 }
 
@@ -111,7 +114,7 @@ static enum sight run(unsigned threads_count, unsigned deadlines, unsigned inter
     options.interval_ms = interval_ms;
     options.stall_ms = 2 * interval_ms;
     options.format = MONITOR_JSON;
-    options.sink = count_beats;
+    options.sink = count_lines;
     atomic_store(&beats, 0);
     atomic_store(&next_limit, 0);
     limits_unit_ms = interval_ms;
@@ -174,7 +177,8 @@ int idle_bench(bool quick)
             printf("%8u the monitor does not start, or makes no heartbeats\n", threads);
             return 1;
         }
-        double expected = intervals + intervals + deadlines; /* a look between two heartbeats */
+        /* a look between two heartbeats */
+        double expected = intervals + intervals + deadlines + seen.quiets;
         double per_beat = seen.cpu_ns / seen.beats;
         double percent = 100 * per_beat / (DEFAULT_INTERVAL_MS * MS);
         printf("%8u %9u %6u %10.0f %10.0f %16.1f %20.5f %%\n", threads, deadlines, seen.beats,

@@ -367,6 +367,27 @@ static void reap(void)
         fact("reaped", WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
 }
 
+/* On a condition variable, until somebody says `release`. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+static bool is_released;
+
+static void await(void)
+{
+    pthread_mutex_lock(&mutex);
+    while (!is_released)
+        pthread_cond_wait(&condition, &mutex);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void release(void)
+{
+    pthread_mutex_lock(&mutex);
+    is_released = true;
+    pthread_cond_broadcast(&condition);
+    pthread_mutex_unlock(&mutex);
+}
+
 /* Waits until so many threads have come here. */
 static void gather(long long count)
 {
@@ -431,6 +452,10 @@ static void do_without_argument(const char *verb)
         fact("handled", handled);
     else if (strcmp(verb, "hear") == 0)
         hear();
+    else if (strcmp(verb, "await") == 0)
+        await();
+    else if (strcmp(verb, "release") == 0)
+        release();
     else if (strcmp(verb, "join") == 0)
         join();
     else if (strcmp(verb, "reap") == 0)
