@@ -205,7 +205,8 @@ struct hl_quiet_event {
     uint64_t for_ns;
     uint64_t threads;  /* without the monitor's */
     const char *waits; /* what they wait for, most frequent first; NULL = unknown of each */
-    const char *why;   /* it is unknown of some; NULL = of none */
+    /* Why it is unknown of some: their system call, or what that waits for; NULL = of none. */
+    const char *call_why, *wait_why;
 };
 
 struct hl_paused_event {

@@ -78,6 +78,14 @@ static bool is_up(char state)
     return state == 'R' || state == 'T' || state == 't';
 }
 
+/* The first reason of each kind. */
+static void note_why(const struct hl_quiet *quiet, bool call_is_known, struct hl_quiet_event *event)
+{
+    const char **why = call_is_known ? &event->wait_why : &event->call_why;
+    if (!*why)
+        *why = hl_plat_why(quiet->plat, call_is_known ? HL_PLAT_WAIT : HL_PLAT_SYSCALL);
+}
+
 /* false: not all is quiet. */
 static bool ask(struct hl_quiet *quiet, uint64_t tid, struct hl_quiet_event *event)
 {
@@ -89,8 +97,8 @@ static bool ask(struct hl_quiet *quiet, uint64_t tid, struct hl_quiet_event *eve
     bool is_known = is_seen && hl_wait_words_of_many(&look, words);
     if (is_known && !words[0])
         describe_no_call(&look, words);
-    if (!is_known && !event->why)
-        event->why = hl_plat_why(quiet->plat, HL_PLAT_WAIT);
+    if (!is_known)
+        note_why(quiet, is_seen && look.known & HL_KNOWN(HL_PLAT_SYSCALL), event);
     hl_tally_add(&quiet->tally, is_known ? words : UNKNOWN);
     return true;
 }

@@ -268,8 +268,10 @@ void hl_say_quiet(struct hl_session *session, const struct hl_quiet_event *event
     struct hl_line_head head = head_of(session);
     hl_report_quiet(&session->line, &head, event);
     write_line(session, MONITOR_INFO);
-    if (event->why)
-        say_unavailable(session, HL_PLAT_WAIT, event->why);
+    if (event->call_why)
+        say_unavailable(session, HL_PLAT_SYSCALL, event->call_why);
+    if (event->wait_why)
+        say_unavailable(session, HL_PLAT_WAIT, event->wait_why);
 }
 
 void hl_say_merged(void *context, const struct hl_merged_event *event)

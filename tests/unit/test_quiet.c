@@ -100,24 +100,27 @@ Test(quiet, without_a_list_of_threads_nothing_is_said)
 
 Test(quiet, a_wait_that_is_hidden_is_unknown_and_has_a_reason)
 {
-    thread(200, HL_PLAT_FOR_CONDVAR)->look.known = 0;
+    thread(200, HL_PLAT_FOR_CONDVAR)->look.known = HL_KNOWN(HL_PLAT_SYSCALL);
+    thread(201, HL_PLAT_FOR_CONDVAR)->look.known = 0;
     scripted_missing(HL_PLAT_WAIT, "hidden");
     scripted_thread(STORY_MAIN_TID)->look.waits_for = HL_PLAT_FOR_CALL;
     strcpy(scripted_thread(STORY_MAIN_TID)->look.call, "io_getevents");
     story_run(LIMIT + 1 * S);
-    story_expect_has(story_find("QUIET", 0), "\"waits\":\"1 io_getevents; 1 ?\"");
-    story_expect_count("unavailable", 1);
-    story_expect_has(story_find("unavailable", 0), "\"key\":\"wait\",\"reason\":\"hidden\"");
+    story_expect_has(story_find("QUIET", 0), "\"waits\":\"2 ?; 1 io_getevents\"");
+    story_expect_count("unavailable", 2);
+    story_expect_has(story_find("unavailable", 0), "\"key\":\"syscall\"");
+    story_expect_has(story_find("unavailable", 1), "\"key\":\"wait\",\"reason\":\"hidden\"");
 }
 
 Test(quiet, where_no_wait_is_known_there_are_no_words)
 {
     scripted_missing(HL_PLAT_SYSCALL, "not told here");
-    scripted_missing(HL_PLAT_WAIT, "not told here");
     thread(200, HL_PLAT_FOR_CONDVAR)->state_unknown = true;
     story_run(LIMIT + 1 * S);
     story_expect_has(story_find("QUIET", 0), "\"threads\":2,\"waits\":null}");
     story_expect_count("unavailable", 1);
+    story_expect_has(story_find("unavailable", 0),
+                     "\"key\":\"syscall\",\"reason\":\"not told here\"");
 }
 
 static void set_known(uintptr_t is_known)

@@ -1618,7 +1618,7 @@ static void render_quiet(struct hl_line *line)
 {
     static struct hl_quiet_event quiet;
     if (line == &text)
-        quiet = (struct hl_quiet_event){number(), number(), hostile("waits", 4095), NULL};
+        quiet = (struct hl_quiet_event){number(), number(), hostile("waits", 4095), NULL, NULL};
     hl_report_quiet(line, &hostile_head, &quiet);
 }
 
