@@ -205,8 +205,7 @@ struct hl_quiet_event {
     uint64_t for_ns;
     uint64_t threads;  /* without the monitor's */
     const char *waits; /* what they wait for, most frequent first; NULL = unknown of each */
-    /* Why it is unknown of some: their system call, or what that waits for; NULL = of none. */
-    const char *call_why, *wait_why;
+    bool state_unknown, call_unknown, wait_unknown; /* of some: why it is unknown of these */
 };
 
 struct hl_paused_event {

@@ -9,9 +9,11 @@
 #include "wait_words.h"
 
 #include <stdio.h>
+#include <string.h>
 
-#define JITTER_NS 1000000u /* of reading CPU time, with ten thousand threads */
-#define UNKNOWN "?"
+#define JITTER_NS 1000000u   /* of reading CPU time, with ten thousand threads */
+#define READINGS_PER_LIMIT 8 /* at most; looks are more frequent where a scope's limit is short */
+static const char not_known[HL_WAIT_BYTES] = "?";
 
 void hl_quiet_init(struct hl_quiet *quiet, struct hl_plat *plat, const struct hl_clock *clock,
                    uint64_t limit_ns, uint64_t tick_ns)
@@ -21,6 +23,7 @@ void hl_quiet_init(struct hl_quiet *quiet, struct hl_plat *plat, const struct hl
     quiet->limit_ns = limit_ns;
     quiet->tick_ns = tick_ns;
     quiet->has_base = false;
+    quiet->next_ns = 0;
     quiet->due_ns = HL_UNKNOWN;
 }
 
@@ -47,15 +50,19 @@ static void begin(struct hl_quiet *quiet, const struct hl_plat_others *now)
 bool hl_quiet_look(struct hl_quiet *quiet, uint64_t now_ns)
 {
     struct hl_plat_others now;
+    if (quiet->limit_ns == 0 || now_ns < quiet->next_ns)
+        return false;
+    quiet->next_ns = now_ns + quiet->limit_ns / READINGS_PER_LIMIT;
     quiet->due_ns = HL_UNKNOWN;
-    if (quiet->limit_ns == 0 || !hl_plat_others(quiet->plat, &now))
+    if (!hl_plat_others(quiet->plat, &now))
         return false;
     if (!quiet->has_base || !is_same(quiet, &now, now_ns - quiet->since_ns))
         begin(quiet, &now);
     quiet->age_ns = hl_clock_age(quiet->clock, quiet->since_ns, now_ns);
     if (quiet->age_ns >= quiet->say_ns)
         return true;
-    quiet->due_ns = hl_later(now_ns, quiet->since_ns) + quiet->say_ns - quiet->age_ns;
+    quiet->due_ns = now_ns + quiet->say_ns - quiet->age_ns;
+    quiet->next_ns = hl_earlier(quiet->next_ns, quiet->due_ns);
     return false;
 }
 
@@ -69,7 +76,7 @@ static void describe_no_call(const struct hl_plat_look *look, char words[HL_WAIT
     else if (look->channel[0])
         snprintf(words, HL_WAIT_BYTES, "wchan:%s", look->channel);
     else
-        snprintf(words, HL_WAIT_BYTES, UNKNOWN);
+        memcpy(words, not_known, sizeof not_known);
 }
 
 /* It runs, wants to, or somebody keeps it from doing so. */
@@ -78,28 +85,32 @@ static bool is_up(char state)
     return state == 'R' || state == 'T' || state == 't';
 }
 
-/* The first reason of each kind. */
-static void note_why(const struct hl_quiet *quiet, bool call_is_known, struct hl_quiet_event *event)
+/* What it waits for, of one that is neither up nor gone. */
+static void note(struct hl_quiet *quiet, const struct hl_plat_look *look,
+                 struct hl_quiet_event *event)
 {
-    const char **why = call_is_known ? &event->wait_why : &event->call_why;
-    if (!*why)
-        *why = hl_plat_why(quiet->plat, call_is_known ? HL_PLAT_WAIT : HL_PLAT_SYSCALL);
+    char words[HL_WAIT_BYTES];
+    bool is_known = hl_wait_words_of_many(look, words);
+    bool call_is_known = look->known & HL_KNOWN(HL_PLAT_SYSCALL);
+    if (is_known && !words[0])
+        describe_no_call(look, words);
+    event->call_unknown |= !call_is_known;
+    event->wait_unknown |= call_is_known && !is_known;
+    hl_tally_add(&quiet->tally, is_known ? words : not_known);
 }
 
 /* false: not all is quiet. */
 static bool ask(struct hl_quiet *quiet, uint64_t tid, struct hl_quiet_event *event)
 {
     struct hl_plat_look look;
-    char words[HL_WAIT_BYTES] = UNKNOWN;
-    bool is_seen = hl_plat_look(quiet->plat, tid, &look);
-    if (is_seen && is_up(look.state.state))
+    if (!hl_plat_look(quiet->plat, tid, &look)) {
+        event->state_unknown = true;
+        hl_tally_add(&quiet->tally, not_known);
+        return true;
+    }
+    if (is_up(look.state.state))
         return false;
-    bool is_known = is_seen && hl_wait_words_of_many(&look, words);
-    if (is_known && !words[0])
-        describe_no_call(&look, words);
-    if (!is_known)
-        note_why(quiet, is_seen && look.known & HL_KNOWN(HL_PLAT_SYSCALL), event);
-    hl_tally_add(&quiet->tally, is_known ? words : UNKNOWN);
+    note(quiet, &look, event);
     return true;
 }
 
@@ -133,16 +144,16 @@ static bool look_closely(struct hl_quiet *quiet, uint64_t self_tid, struct hl_qu
            ask_all(quiet, count < most ? count : most, self_tid, event) && is_still(quiet);
 }
 
-static void plan_reminder(struct hl_quiet *quiet, uint64_t now_ns)
+/* The next look, long before it, plans for it. */
+static void set_reminder(struct hl_quiet *quiet)
 {
     quiet->say_ns = quiet->limit_ns;
     while (quiet->say_ns <= quiet->age_ns)
         quiet->say_ns *= 2;
-    quiet->due_ns = now_ns + quiet->say_ns - quiet->age_ns;
 }
 
-bool hl_quiet_tell(struct hl_quiet *quiet, uint64_t now_ns, uint64_t self_tid,
-                   uint64_t accounted_for, struct hl_quiet_event *event)
+bool hl_quiet_tell(struct hl_quiet *quiet, uint64_t self_tid, uint64_t accounted_for,
+                   struct hl_quiet_event *event)
 {
     uint64_t threads = quiet->base.threads;
     *event = (struct hl_quiet_event){.for_ns = quiet->age_ns, .threads = threads};
@@ -150,10 +161,10 @@ bool hl_quiet_tell(struct hl_quiet *quiet, uint64_t now_ns, uint64_t self_tid,
         quiet->has_base = false;
         return false;
     }
-    plan_reminder(quiet, now_ns);
+    set_reminder(quiet);
     if (accounted_for >= threads)
         return false;
-    if (!hl_tally_is_all(&quiet->tally, UNKNOWN)) {
+    if (!hl_tally_is_all(&quiet->tally, not_known)) {
         hl_tally_write(&quiet->tally, threads, quiet->waits);
         event->waits = quiet->waits;
     }

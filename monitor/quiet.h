@@ -23,7 +23,8 @@ struct hl_quiet {
     bool has_base;
     struct hl_plat_others base; /* what the other threads had done then, and since */
     uint64_t since_ns;
-    uint64_t age_ns;                                   /* at this wake-up */
+    uint64_t next_ns;                                  /* no reading before */
+    uint64_t age_ns;                                   /* at the last one */
     uint64_t say_ns;                                   /* at which age it is to be said next */
     uint64_t due_ns;                                   /* when that is; HL_UNKNOWN = not planned */
     struct hl_plat_thread threads[HL_TALLY_KINDS + 1]; /* that are asked, and ourselves */
@@ -40,7 +41,7 @@ bool hl_quiet_look(struct hl_quiet *quiet, uint64_t now_ns);
 /* Then: asks the threads what they wait for. `accounted_for`: so many of them need no such
  * line. false: nothing is to be said after all. The event's texts hold until the next call.
  * Cost on Linux: 25 us for each of the first HL_TALLY_KINDS threads. */
-bool hl_quiet_tell(struct hl_quiet *quiet, uint64_t now_ns, uint64_t self_tid,
-                   uint64_t accounted_for, struct hl_quiet_event *event);
+bool hl_quiet_tell(struct hl_quiet *quiet, uint64_t self_tid, uint64_t accounted_for,
+                   struct hl_quiet_event *event);
 
 #endif

@@ -268,10 +268,11 @@ void hl_say_quiet(struct hl_session *session, const struct hl_quiet_event *event
     struct hl_line_head head = head_of(session);
     hl_report_quiet(&session->line, &head, event);
     write_line(session, MONITOR_INFO);
-    if (event->call_why)
-        say_unavailable(session, HL_PLAT_SYSCALL, event->call_why);
-    if (event->wait_why)
-        say_unavailable(session, HL_PLAT_WAIT, event->wait_why);
+    say_what_threads_hide(session, false, event->state_unknown);
+    if (event->call_unknown)
+        say_missing(session, HL_PLAT_SYSCALL);
+    if (event->wait_unknown)
+        say_missing(session, HL_PLAT_WAIT);
 }
 
 void hl_say_merged(void *context, const struct hl_merged_event *event)

@@ -337,7 +337,7 @@ static void look_whether_all_is_quiet(struct hl_session *session, uint64_t now)
 {
     struct hl_quiet_event event;
     if (hl_quiet_look(&session->quiet, now) &&
-        hl_quiet_tell(&session->quiet, now, session->tid, session->accounted_for, &event))
+        hl_quiet_tell(&session->quiet, session->tid, session->accounted_for, &event))
         hl_say_quiet(session, &event);
 }
 

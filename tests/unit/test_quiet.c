@@ -115,12 +115,30 @@ Test(quiet, a_wait_that_is_hidden_is_unknown_and_has_a_reason)
 Test(quiet, where_no_wait_is_known_there_are_no_words)
 {
     scripted_missing(HL_PLAT_SYSCALL, "not told here");
-    thread(200, HL_PLAT_FOR_CONDVAR)->state_unknown = true;
+    thread(200, HL_PLAT_FOR_CONDVAR);
     story_run(LIMIT + 1 * S);
     story_expect_has(story_find("QUIET", 0), "\"threads\":2,\"waits\":null}");
     story_expect_count("unavailable", 1);
     story_expect_has(story_find("unavailable", 0),
                      "\"key\":\"syscall\",\"reason\":\"not told here\"");
+}
+
+Test(quiet, one_whose_state_is_unknown_is_not_known_to_run)
+{
+    scripted_missing(HL_PLAT_THREAD_STATE, "too many open files");
+    story_run(LIMIT + 1 * S);
+    story_expect_has(story_find("QUIET", 0), "\"threads\":1,\"waits\":null}");
+    story_expect_count("unavailable", 1);
+    story_expect_has(story_find("unavailable", 0),
+                     "\"key\":\"state\",\"reason\":\"too many open files\"");
+}
+
+Test(quiet, one_that_has_just_gone_is_no_reason_to_complain)
+{
+    thread(200, HL_PLAT_FOR_CONDVAR)->state_unknown = true;
+    story_run(LIMIT + 1 * S);
+    story_expect_has(story_find("QUIET", 0), "\"waits\":\"1 read:pipe; 1 ?\"");
+    story_expect_count("unavailable", 0);
 }
 
 static void set_known(uintptr_t is_known)
@@ -303,6 +321,18 @@ Test(quiet, it_wakes_the_monitor_once_for_each_line)
     cr_expect_leq(story.turns, turns + 3);
 }
 
+Test(quiet, more_looks_are_no_more_readings)
+{
+    story_push(0, 0, "soon");
+    story_expect(0, 0, 40 * MS);
+    thread(200, HL_PLAT_FOR_SIGNAL);
+    story_run(LIMIT + 1 * S);
+    cr_expect_gt(story.turns, 10000);
+    story_expect_count("QUIET", 1);
+    expect_at(0, CERTAIN, CERTAIN);
+    cr_expect_leq(scripted.others_readings, 12);
+}
+
 Test(quiet, time_in_which_the_process_was_stopped_does_not_count)
 {
     story_stopped(60 * S, 10 * MINUTE, "stopped");
@@ -339,6 +369,7 @@ Test(quiet, of_threads_that_are_all_reported_or_declared_waiting_nothing_more_is
     story_run(60 * MINUTE);
     cr_expect_geq(story_count("STALL"), 1);
     story_expect_count("QUIET", 0);
+    cr_expect_eq(scripted_thread(STORY_MAIN_TID)->looks, 0, "nobody is asked for nothing");
 }
 
 Test(quiet, one_more_thread_and_it_is)
@@ -387,9 +418,9 @@ Test(quiet, who_is_asked_does_not_depend_on_where_the_monitor_stands_in_the_list
 {
     scripted_thread_gone(STORY_MONITOR_TID);
     scripted.others.threads = 1;
-    for (uint64_t tid = 1000; tid < 1000 + HL_TALLY_KINDS - 1; tid++)
+    for (uint64_t tid = 1000; tid < 1000 + HL_TALLY_KINDS + 50; tid++)
         thread(tid, HL_PLAT_FOR_TIMER);
     strcpy(scripted_thread(STORY_MONITOR_TID)->name, "heartline");
     story_run(LIMIT + 1 * S);
-    story_expect_has(story_find("QUIET", 0), "\"waits\":\"255 timer; 1 read:pipe\"");
+    story_expect_has(story_find("QUIET", 0), "\"waits\":\"255 timer; 1 read:pipe; 51 other\"");
 }

@@ -1618,7 +1618,8 @@ static void render_quiet(struct hl_line *line)
 {
     static struct hl_quiet_event quiet;
     if (line == &text)
-        quiet = (struct hl_quiet_event){number(), number(), hostile("waits", 4095), NULL, NULL};
+        quiet = (struct hl_quiet_event){
+            .for_ns = number(), .threads = number(), .waits = hostile("waits", 4095)};
     hl_report_quiet(line, &hostile_head, &quiet);
 }
 
