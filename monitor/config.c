@@ -57,6 +57,7 @@ const struct hl_setting hl_settings[] = {
      .preset = 2 * MINUTE, .minimum = 10, .maximum = 30 * DAY, .zero_is_never = true,
      .accepted = "10ms to 30d, as 500ms, 10s, 2m or 1h30m, a bare number is seconds; never or 0",
      .help = "A thread without a sign of life for this long is stalled. "
+             "A process in which no thread moves for so long is QUIET. "
              "Limits set with scope_expect hold besides."},
     {.name = "phase_lines", .variable = "HEARTLINE_PHASE_LINES", .kind = HL_SETTING_COUNT,
      .offset = offsetof(monitor_options, phase_lines),

@@ -42,7 +42,7 @@ static uint64_t without(uint64_t all, uint64_t own)
 /* false: refused, or the caller lost its core meanwhile. */
 static bool read_both(struct rusage *all, struct rusage *own)
 {
-    struct rusage before;
+    struct rusage before = {.ru_nvcsw = 0};
 
     return getrusage(RUSAGE_THREAD, &before) == 0 && getrusage(RUSAGE_SELF, all) == 0 &&
            getrusage(RUSAGE_THREAD, own) == 0 && switches(&before) == switches(own);
@@ -50,7 +50,7 @@ static bool read_both(struct rusage *all, struct rusage *own)
 
 bool hl_plat_others(struct hl_plat *plat, struct hl_plat_others *others)
 {
-    struct rusage all, own;
+    struct rusage all = {.ru_nvcsw = 0}, own = {.ru_nvcsw = 0};
     int saved = errno;
     uint64_t threads = hl_plat_count_threads(plat);
     bool is_read = false;

@@ -666,4 +666,16 @@ Test(faked_others, each_of_the_three_readings_is_tried_again)
         fake_failure("getrusage", after, 1, EPERM);
         cr_assert(hl_plat_others(plat, &others));
     }
+    fake_result("getrusage", 2, 1, 0); /* as if the caller had been switched in between */
+    cr_assert(hl_plat_others(plat, &others));
+    cr_expect_eq(fake_uses("getrusage"), 4);
+}
+
+Test(faked_others, a_kernel_that_counts_no_switches_does_not_tell)
+{
+    struct hl_plat_others others;
+
+    sleep_a_little();
+    fake_result("getrusage", 0, FAKE_ALWAYS, 0);
+    cr_assert_not(hl_plat_others(plat, &others));
 }
