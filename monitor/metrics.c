@@ -48,7 +48,9 @@ static int list_threads(struct hl_plat *plat, struct reading *reading)
 {
     size_t capacity = 64, total = 0;
     for (;;) {
-        struct hl_plat_thread *threads = calloc(capacity, sizeof *threads);
+        if (capacity > SIZE_MAX / sizeof *reading->threads / 2)
+            return -ENOMEM;
+        struct hl_plat_thread *threads = malloc(capacity * sizeof *threads);
         if (threads == NULL)
             return -ENOMEM;
         reading->threads = threads;
