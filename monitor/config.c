@@ -10,6 +10,8 @@
  */
 #include "config.h"
 
+#include "ticket.h"
+
 #include "../platform/platform.h"
 
 #include <assert.h>
@@ -51,38 +53,45 @@ const struct hl_setting hl_settings[] = {
      .offset = offsetof(monitor_options, interval_ms),
      .preset = MINUTE, .minimum = 10, .maximum = DAY,
      .accepted = "10ms to 24h, as 500ms, 10s, 2m or 1h30m; a bare number is seconds",
-     .help = "Time between two heartbeats."},
+     .help = "Time between two heartbeats.",
+     .brief = "time between heartbeats, 10ms to 24h"},
     {.name = "stall_ms", .variable = "HEARTLINE_STALL", .kind = HL_SETTING_DURATION,
      .offset = offsetof(monitor_options, stall_ms),
      .preset = 2 * MINUTE, .minimum = 10, .maximum = 30 * DAY, .zero_is_never = true,
      .accepted = "10ms to 30d, as 500ms, 10s, 2m or 1h30m, a bare number is seconds; never or 0",
      .help = "A thread without a sign of life for this long is stalled. "
              "A process in which no thread moves for so long is QUIET. "
-             "Limits set with scope_expect hold besides."},
+             "Limits set with scope_expect hold besides.",
+     .brief = "quiet for so long is a stall: 10ms to 30d or 0"},
     {.name = "phase_lines", .variable = "HEARTLINE_PHASE_LINES", .kind = HL_SETTING_COUNT,
      .offset = offsetof(monitor_options, phase_lines),
      .preset = 8, .minimum = 0, .maximum = 10000,
      .accepted = "0 to 10000",
-     .help = "Phase lines in a heartbeat. The main thread and stalled threads are always shown."},
+     .help = "Phase lines in a heartbeat. The main thread and stalled threads are always shown.",
+     .brief = "phase lines in a heartbeat, 0 to 10000"},
     {.name = "busy_lines", .variable = "HEARTLINE_BUSY_LINES", .kind = HL_SETTING_COUNT,
      .offset = offsetof(monitor_options, busy_lines),
      .preset = 3, .minimum = 0, .maximum = 10000,
      .accepted = "0 to 10000",
-     .help = "Lines about busy threads outside any scope in a heartbeat."},
+     .help = "Lines about busy threads outside any scope in a heartbeat.",
+     .brief = "busy threads in a heartbeat, 0 to 10000"},
     {.name = "stall_lines", .variable = "HEARTLINE_STALL_LINES", .kind = HL_SETTING_COUNT,
      .offset = offsetof(monitor_options, stall_lines),
      .preset = 10, .minimum = 1, .maximum = 10000,
      .accepted = "1 to 10000",
-     .help = "STALL lines a minute; beyond it new stalls are merged into one line."},
+     .help = "STALL lines a minute; beyond it new stalls are merged into one line.",
+     .brief = "STALL lines a minute, 1 to 10000"},
     {.name = "format", .variable = "HEARTLINE_FORMAT", .kind = HL_SETTING_CHOICE,
      .offset = offsetof(monitor_options, format), .choices = formats,
      .accepted = "text or json",
-     .help = "How lines are written: for people, or as JSON Lines."},
+     .help = "How lines are written: for people, or as JSON Lines.",
+     .brief = "text or json"},
     {.name = "clock", .variable = "HEARTLINE_CLOCK", .kind = HL_SETTING_CHOICE,
      .offset = offsetof(monitor_options, clock), .choices = clocks,
      .accepted = "coarse or precise",
      .help = "The clock that scopes read: to a scheduler tick, or to nanoseconds at "
-             "4 to 5 times the cost."},
+             "4 to 5 times the cost.",
+     .brief = "of scopes: coarse or precise"},
     {.name = "fork", .variable = "HEARTLINE_FORK", .kind = HL_SETTING_CHOICE,
      .offset = offsetof(monitor_options, fork), .choices = forks,
      .accepted = "off or restart",
@@ -92,23 +101,27 @@ const struct hl_setting hl_settings[] = {
      .accepted = "a path of up to 4095 bytes",
      .help = "A file to append to, made with mode 0600, instead of standard error. In it %p stands "
              "for the process id, %h for the host's name, %% for a percent sign. From the "
-             "environment it also takes the place of a `sink` that the program has set."},
+             "environment it also takes the place of a `sink` that the program has set.",
+     .brief = "file to append to; %p in it is the process id"},
     {.name = "tag", .variable = "HEARTLINE_TAG", .kind = HL_SETTING_TEXT,
      .offset = offsetof(monitor_options, tag), .maximum = HL_TAG_BYTES - 1,
      .accepted = "a text of up to 63 bytes",
      .help = "Shown as tag= on every line, to tell runs or roles apart. Without one, the process's "
-             "rank in a parallel job, where a launcher has told it."},
+             "rank in a parallel job, where a launcher has told it.",
+     .brief = "text shown on every line, up to 63 bytes"},
     {.name = "beat_signal", .variable = "HEARTLINE_SIGNAL", .kind = HL_SETTING_SIGNAL,
      .offset = offsetof(monitor_options, beat_signal), .zero_is_never = true,
      .accepted = "USR1, USR2, HUP, QUIT, ALRM, VTALRM, PROF, URG, WINCH, IO, their numbers, the "
                  "number of a real-time signal; none or 0",
-     .help = "A signal that asks for a full heartbeat. Taken only over its default disposition."},
+     .help = "A signal that asks for a full heartbeat. Taken only over its default disposition.",
+     .brief = "asks for a heartbeat: USR1, HUP or another one"},
     {.name = "stacks", .variable = "HEARTLINE_STACKS", .kind = HL_SETTING_CHOICE,
      .offset = offsetof(monitor_options, stacks), .choices = stacks,
      .accepted = "passive, interrupt or off",
      .help = "What may be done to a stuck thread to say where it is (STACK lines): its stack is "
              "read only where the thread need not be touched, also by stopping it for a moment, "
-             "or not at all."},
+             "or not at all.",
+     .brief = "of stuck threads: passive, interrupt or off"},
 };
 /* clang-format on */
 const size_t hl_settings_count = sizeof hl_settings / sizeof hl_settings[0];
@@ -121,8 +134,8 @@ static const char *const ranks[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_P
 #define LARGEST_RANK INT32_MAX /* MPI's are of type int */
 #define ACCEPTED_RANK "0 to 2147483647"
 
-static_assert(sizeof hl_settings / sizeof hl_settings[0] + RANKS <= HL_BAD_VALUES,
-              "each variable can be bad once");
+static_assert(2 * sizeof hl_settings / sizeof hl_settings[0] + RANKS <= HL_BAD_VALUES,
+              "each can be bad as a variable and in a ticket");
 
 /* Left out: what cannot be handled, what reports a fault of the program, job
  * control, and what people and systems end programs with (INT, TERM). */
@@ -406,7 +419,7 @@ static const char *keep(char *room, const char *text)
 {
     if (text == NULL || text[0] == '\0')
         return NULL;
-    return strcpy(room, text); /* its length was checked */
+    return text == room ? room : strcpy(room, text); /* its length was checked */
 }
 
 static void keep_texts(struct hl_config *config)
@@ -464,9 +477,14 @@ static void log_to_file(struct hl_config *config)
     config->options.sink_data = NULL;
 }
 
-static void take_variable(struct hl_config *config, const struct hl_setting *setting)
+bool hl_config_accepts(const struct hl_setting *setting, const char *text)
 {
-    const char *text = hl_plat_getenv(setting->variable);
+    struct value value = {0, NULL};
+    return read_value(setting, text, &value) && is_in_range(setting, value);
+}
+
+static void take_value(struct hl_config *config, const struct hl_setting *setting, const char *text)
+{
     struct value value = {0, NULL};
     if (text == NULL || text[0] == '\0')
         return;
@@ -500,18 +518,45 @@ static void take_rank(struct hl_config *config)
     }
 }
 
+/* What `heartline run` was told, above what was set before. */
+static void take_ticket(struct hl_config *config, const struct hl_ticket *ticket)
+{
+    if (ticket->is_for_all)
+        config->options.fork = MONITOR_FORK_RESTART;
+    for (size_t i = 0; i < hl_settings_count; i++) {
+        char text[HL_PATH_BYTES];
+        size_t length;
+        const char *value = hl_ticket_setting(ticket, hl_settings[i].variable, &length);
+        if (value == NULL || length >= sizeof text)
+            continue;
+        memcpy(text, value, length);
+        text[length] = '\0';
+        take_value(config, &hl_settings[i], text);
+        keep_texts(config);
+    }
+}
+
+static void take_environment(struct hl_config *config)
+{
+    struct hl_ticket ticket;
+    for (size_t i = 0; i < hl_settings_count; i++)
+        take_value(config, &hl_settings[i], hl_plat_getenv(hl_settings[i].variable));
+    keep_texts(config);
+    if (hl_ticket_find(&ticket) && hl_ticket_is_for_us(&ticket))
+        take_ticket(config, &ticket);
+    take_rank(config);
+}
+
 int hl_config_resolve(struct hl_config *config, const monitor_options *options)
 {
     memset(config, 0, sizeof *config);
     int error = take_options(config, options);
     if (error != 0)
         return error;
-    config->env_ignored = !hl_plat_env_is_trusted();
-    for (size_t i = 0; i < hl_settings_count && !config->env_ignored; i++)
-        take_variable(config, &hl_settings[i]);
     keep_texts(config);
+    config->env_ignored = !hl_plat_env_is_trusted();
     if (!config->env_ignored)
-        take_rank(config);
+        take_environment(config);
     return 0;
 }
 

@@ -32,6 +32,7 @@ struct hl_setting {
     const char *const *choices; /* NULL-terminated; the index is the value */
     const char *accepted;       /* for the note: "10ms to 24h, as 500ms, 10s, 2m or 1h30m; ..." */
     const char *help;           /* one sentence for the documentation */
+    const char *brief;          /* the same and what is accepted, for a screen: up to 48 bytes */
 };
 
 extern const struct hl_setting hl_settings[];
@@ -44,7 +45,7 @@ struct hl_bad_value {
     const char *accepted;
     char value[128]; /* cut with an ellipsis when longer */
 };
-#define HL_BAD_VALUES 24
+#define HL_BAD_VALUES 32
 
 /* What is in force, self-contained: it points at nothing of the caller's. */
 struct hl_config {
@@ -66,6 +67,9 @@ int hl_config_resolve(struct hl_config *config, const monitor_options *options);
 /* "500ms", "10s", "2m", "1h30m", "2d", "90" (seconds) -> milliseconds. false: not
  * understood, or does not fit. */
 bool hl_config_duration(const char *text, uint64_t *ms);
+
+/* Whether a variable may have this value. */
+bool hl_config_accepts(const struct hl_setting *setting, const char *text);
 
 /* A setting's value as a person would write it ("1m00s", "text"), for notes. */
 void hl_config_show(const struct hl_setting *setting, const monitor_options *options, char *text,

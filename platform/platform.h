@@ -32,6 +32,9 @@
 /* The name in `start` lines and metrics: "linux", "macos", "none". */
 extern const char hl_plat_name[];
 
+/* The variable that names libraries to load before all others, and the bytes between them. */
+extern const char hl_plat_preload_variable[], hl_plat_preload_separators[];
+
 /* ---- time -------------------------------------------------------------- */
 
 /* Monotonic time, precise, and coarse (never ahead of it, behind by less than
@@ -72,6 +75,9 @@ bool hl_plat_barrier(void);
 /* ---- this process and thread ------------------------------------------- */
 
 uint64_t hl_plat_process_id(void);
+/* Tells this process from any other that has, or had, its id; stays through exec. No unit;
+ * 0 = it cannot be told. */
+uint64_t hl_plat_process_start(void);
 uint64_t hl_plat_thread_id(void);      /* of the caller; async-signal-safe */
 uint64_t hl_plat_main_thread_id(void); /* 0 = not known */
 

@@ -2,3 +2,5 @@
 #include "../platform.h"
 
 const char hl_plat_name[] = "macos";
+const char hl_plat_preload_variable[] = "DYLD_INSERT_LIBRARIES";
+const char hl_plat_preload_separators[] = ":";

@@ -262,18 +262,37 @@ static void add_io(struct hl_plat *plat, struct hl_plat_process *process)
     process->known |= HL_KNOWN(HL_PLAT_IO);
 }
 
-/* The kernel keeps the time of day of it, which may be set while we run; so it is
- * converted once, to the clock that goes on in sleep and is never set. */
-static bool find_start(struct hl_plat *plat)
+/* As the time of day that it was. 0 or an errno. */
+static int ask_start(uint64_t *started_ns)
 {
     struct proc_bsdinfo info = {0};
     int error = ask_about_process(PROC_PIDTBSDINFO, &info, (int)sizeof info);
+
+    *started_ns = info.pbi_start_tvsec * NS + info.pbi_start_tvusec * 1000u;
+    return error;
+}
+
+uint64_t hl_plat_process_start(void)
+{
+    int saved = errno;
+    uint64_t started;
+    int error = ask_start(&started);
+
+    errno = saved;
+    return error ? 0 : started;
+}
+
+/* The time of day may be set while we run; so it is converted once, to the clock that
+ * goes on in sleep and is never set. */
+static bool find_start(struct hl_plat *plat)
+{
+    uint64_t started;
+    int error = ask_start(&started);
 
     if (error) {
         hl_plat_miss_errno(plat, HL_PLAT_START, "proc_pidinfo(PROC_PIDTBSDINFO)", error);
         return false;
     }
-    uint64_t started = info.pbi_start_tvsec * NS + info.pbi_start_tvusec * 1000u;
     uint64_t wall = hl_plat_read_clock(CLOCK_REALTIME);
     if (wall < started) {
         hl_plat_miss_because(plat, HL_PLAT_START, "the process seems to start in the future");

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 const char hl_plat_name[] = "linux";
+const char hl_plat_preload_variable[] = "LD_PRELOAD";
+const char hl_plat_preload_separators[] = ": ";
 const char hl_plat_not_understood[] = "the text in /proc was not understood";
 const char hl_plat_emulated[] = "the system calls in /proc are an emulator's";
 

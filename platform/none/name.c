@@ -2,4 +2,6 @@
 #include "plat.h"
 
 const char hl_plat_name[] = "none";
+const char hl_plat_preload_variable[] = "LD_PRELOAD"; /* wherever programs are ELF */
+const char hl_plat_preload_separators[] = ": ";
 const char hl_plat_refusal[] = "not supported on this system";

@@ -25,6 +25,11 @@ uint64_t hl_plat_process_id(void)
     return (uint64_t)getpid();
 }
 
+uint64_t hl_plat_process_start(void)
+{
+    return 0;
+}
+
 uint64_t hl_plat_thread_id(void)
 {
     /* A signal handler that comes in between takes a number that is lost. */

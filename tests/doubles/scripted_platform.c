@@ -19,6 +19,8 @@
 
 struct scripted scripted;
 const char hl_plat_name[] = "scripted";
+const char hl_plat_preload_variable[] = "LD_PRELOAD";
+const char hl_plat_preload_separators[] = ": ";
 
 struct hl_plat {
     int unused;
@@ -295,6 +297,11 @@ bool hl_plat_barrier(void)
 uint64_t hl_plat_main_thread_id(void)
 {
     return scripted.main_thread_id;
+}
+
+uint64_t hl_plat_process_start(void)
+{
+    return scripted.process_start;
 }
 
 uint64_t hl_plat_process_id(void)

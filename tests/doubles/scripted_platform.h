@@ -113,7 +113,8 @@ struct scripted {
     size_t list_total;           /* not 0: what hl_plat_threads claims, whatever there is */
 
     /* this process and thread */
-    uint64_t process_id;     /* 0 = the real one */
+    uint64_t process_id; /* 0 = the real one */
+    uint64_t process_start;
     uint64_t main_thread_id; /* 0 = not known */
     const char *host_name;   /* NULL = cannot be told; at first "node7" */
     bool env_untrusted;
