@@ -9,12 +9,18 @@
  * behind, so cancellation is off meanwhile. A fork takes the lock, and its other
  * handlers, the application's, may start and stop all the same.
  *
+ * A monitor that `heartline run` has started is a substitute until the program starts one:
+ * that one has the program's options and, where the program is linked with the static
+ * library, its scopes. So it takes the substitute's place, in this copy of the library or
+ * in another one (hl_plat_copy).
+ *
  * Considered and dropped: starting from scope_push (a library must not create
  * threads from a macro), pthread_cancel for a stuck thread (it may hold the
  * application's lock in its callback).
  */
 #include "registry.h"
 #include "session.h"
+#include "ticket.h"
 #include "wake.h"
 
 #include <heartline/monitor.h>
@@ -47,6 +53,7 @@ static enum state state;
 static struct hl_session *session; /* NULL when STOPPED */
 static pthread_t thread;
 static bool forks_are_noticed, exit_is_noticed;
+static bool is_substitute; /* for one that the program starts */
 
 /* For monitor_beat, which may run in a signal handler. It is never freed while
  * a waker can be in it, see stop_waking. */
@@ -204,6 +211,7 @@ static void discard_session(void)
     }
     session = NULL;
     state = STOPPED;
+    is_substitute = false;
 }
 
 /* After this nobody is inside hl_plat_wake or reads `beating`'s session. Bounded:
@@ -330,7 +338,7 @@ static int start_new(const monitor_options *options, const struct hl_config *aga
     return begin_running();
 }
 
-static int start_locked(const monitor_options *options)
+static int start_if_stopped(const monitor_options *options)
 {
     if (!wait_while_stopping(STOP_WAITS))
         return -EBUSY;
@@ -338,6 +346,38 @@ static int start_locked(const monitor_options *options)
     if (state == STUCK)
         return -EBUSY;
     return state == RUNNING ? 0 : start_new(options, NULL);
+}
+
+static int launch_locked(void)
+{
+    monitor_options options;
+    monitor_options_default(&options);
+    bool is_first = state == STOPPED;
+    int error = start_if_stopped(&options);
+    is_substitute = is_substitute || (is_first && state == RUNNING);
+    return error;
+}
+
+/* Options that are refused leave the substitute as it was, but for a gap. */
+static int start_locked(const monitor_options *options)
+{
+    bool is_relief = is_substitute;
+    if (is_relief && stop_locked(STOP_WAITS) != 0)
+        return -EBUSY;
+    int error = start_if_stopped(options);
+    if (error && is_relief)
+        launch_locked();
+    return error;
+}
+
+static int launch(void)
+{
+    int saved = errno;
+    int cancel_state = enter();
+    int result = launch_locked();
+    leave(cancel_state);
+    errno = saved;
+    return result;
 }
 
 static int start(const monitor_options *options)
@@ -350,18 +390,50 @@ static int start(const monitor_options *options)
     return result;
 }
 
+/* `ends` it being one: what the program asked for has the same options. */
+static bool is_running_substitute(bool ends)
+{
+    int cancel_state = enter();
+    bool was = is_substitute;
+    is_substitute = was && !ends;
+    leave(cancel_state);
+    return was;
+}
+
+static void yield(void)
+{
+    if (is_running_substitute(false))
+        stop(STOP_WAITS);
+}
+
+const struct hl_plat_copy hl_copy __attribute__((used)) = {launch, yield};
+
+/* Only where there may be some: the loader's list has a lock. */
+static void make_others_yield(void)
+{
+    struct hl_ticket ticket;
+    const struct hl_plat_copy *other;
+    bool may_be_there = hl_ticket_find(&ticket);
+    for (size_t i = 0; may_be_there && (other = hl_plat_find_copy(i)) != NULL; i++)
+        if (other != &hl_copy)
+            other->yield();
+}
+
 int monitor_start_with(const monitor_options *options)
 {
     if (!options)
         return -EINVAL;
     if (is_monitor_thread())
         return 0; /* from the sink: it is running */
+    make_others_yield();
     return start(options);
 }
 
 int monitor_start(void)
 {
     monitor_options options;
+    if (!is_monitor_thread() && is_running_substitute(true))
+        return 0;
     monitor_options_default(&options);
     return monitor_start_with(&options);
 }
@@ -443,6 +515,7 @@ static void become_child(void)
     session = NULL;
     if (old)
         leave_parents_session(old, was_running);
+    is_substitute = is_substitute && state == RUNNING;
     pthread_setcancelstate(cancel_state, NULL);
     errno = saved;
 }

@@ -108,6 +108,18 @@ void hl_plat_name_self(const char *name);
 /* The calling thread's name, any bytes but NUL, terminated; "" = unnamed or unknown. */
 void hl_plat_own_name(char name[HL_PLAT_NAME_BYTES]);
 
+/* What one copy of the library in a process can do for another one: a program that is linked
+ * with the static library has a second one when `heartline run` has preloaded the shared one.
+ * Every copy defines its own, for the platform to show to the others. */
+struct hl_plat_copy {
+    int (*launch)(void); /* starts its monitor, as `heartline run` wants: 0 or a negative errno */
+    void (*yield)(void); /* stops it, unless the program itself has started it */
+};
+extern const struct hl_plat_copy hl_copy;
+/* The n-th copy, from 0, in the loader's order: the program's own, one that was preloaded, those
+ * of its libraries. NULL: there are no more, or the platform cannot find them. */
+const struct hl_plat_copy *hl_plat_find_copy(size_t n);
+
 /* Waits for a thread to end, at most timeout_ns. true: it has, and was joined. */
 bool hl_plat_join(pthread_t thread, uint64_t timeout_ns);
 

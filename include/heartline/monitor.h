@@ -124,7 +124,8 @@ MONITOR_API void monitor_options_default(monitor_options *options);
 
 /* Starts the monitor with the defaults and the environment on top.
  * Returns 0 when it runs: also when it was running already (the first start
- * wins), and when HEARTLINE=off (then it does nothing at all). Errors:
+ * wins; one by `heartline run` is taken over), and when HEARTLINE=off (then it
+ * does nothing at all). Errors:
  *   -EBADF   there is no standard error to log to;
  *   -EBUSY   an earlier monitor is still stuck in its sink, see monitor_stop;
  *   -ENOMEM, -EAGAIN, ...  what the system said when the thread was started;
@@ -137,7 +138,9 @@ MONITOR_API int monitor_start(void);
 /* The same with the caller's options, under the environment. -EINVAL: options
  * is NULL, of an unknown size, or a field is outside its range. An unreadable
  * value in the environment is a `note` in the log that names the variable, the
- * value and what is accepted; the caller's value is used instead. */
+ * value and what is accepted; the caller's value is used instead. A monitor
+ * that `heartline run` has started is stopped first; the options of that command
+ * stand above the environment. */
 MONITOR_API int monitor_start_with(const monitor_options *options);
 
 /* Writes the final line, ends the thread and waits for it. It can be started

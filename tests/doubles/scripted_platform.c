@@ -299,6 +299,11 @@ uint64_t hl_plat_main_thread_id(void)
     return scripted.main_thread_id;
 }
 
+const struct hl_plat_copy *hl_plat_find_copy(size_t n)
+{
+    return n == 0 ? scripted.first_copy : NULL;
+}
+
 uint64_t hl_plat_process_start(void)
 {
     return scripted.process_start;

@@ -115,8 +115,9 @@ struct scripted {
     /* this process and thread */
     uint64_t process_id; /* 0 = the real one */
     uint64_t process_start;
-    uint64_t main_thread_id; /* 0 = not known */
-    const char *host_name;   /* NULL = cannot be told; at first "node7" */
+    const struct hl_plat_copy *first_copy; /* NULL = none can be found */
+    uint64_t main_thread_id;               /* 0 = not known */
+    const char *host_name;                 /* NULL = cannot be told; at first "node7" */
     bool env_untrusted;
     _Atomic uint64_t env_reads;
     bool barrier_missing;
