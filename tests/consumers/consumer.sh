@@ -97,6 +97,30 @@ use_pkg-config() {
         try $kind "$work/$1/pkg-config/cpp-$kind"
     done
     unset LD_LIBRARY_PATH
+    use_tool
+}
+
+# The tool finds the library wherever both are moved to, and says so where it is not there, or
+# where the loader would not find it: a space ends a path for it.
+use_tool() {
+    local tool=$prefix/bin/heartline said
+    [ "$platform" = linux ] || [ "$way" = deb ] || return 0
+    if [[ $prefix == *' '* ]]; then
+        said=$("$tool" run printf 'it ran' 2>&1) && fail "below a path with a space: $said"
+        grep -q '^heartline: .* cannot be preloaded: ' <<<"$said" || fail "below a path with a space: $said"
+        cp -r "$prefix" "$work/tool"
+        tool=$work/tool/bin/heartline
+    fi
+    said=$("$tool" run printf '%s\n' "$version" 2>"$work/log") || fail "$tool: $(cat "$work/log")"
+    [ "$said" = "$version" ] || fail "$tool run printf: $said"
+    grep -q "\] start version=$version " "$work/log" || fail "$tool: no start line: $(cat "$work/log")"
+    [ -n "$(find "$prefix" -name 'heartline.1*')" ] || fail 'no manual page of the tool'
+    cp -r "$prefix" "$work/without"
+    find "$work/without" -name 'libheartline.so*' -delete
+    said=$("$work/without/bin/heartline" run printf 'it ran' 2>&1) && fail "without a library: $said"
+    grep -q '^heartline: there is no library at .*; install' <<<"$said" || fail "without a library: $said"
+    rm -r "$work/without"
+    echo "ok $tool"
 }
 
 # refused WORDS ARGUMENT...: find_package says no, with these words
@@ -172,7 +196,8 @@ install_debs() {
         >"$data/status"
     : >"$data/info/libc6:$processor.list"
     : >"$data/info/libc6:$processor.md5sums"
-    quietly "${become[@]}" dpkg --root="$root" -i "$build"/libheartline0_*.deb "$build"/libheartline-dev_*.deb
+    quietly "${become[@]}" dpkg --root="$root" -i "$build"/libheartline0_*.deb \
+        "$build"/libheartline-dev_*.deb "$build"/heartline_*.deb
     quietly dpkg --root="$root" --audit
     [ ! -s "$work/words" ] || fail "$(cat "$work/words")"
     ! find "$root" -xtype l | grep . || fail "these links lead nowhere"
@@ -192,7 +217,7 @@ use_deb() {
     prefix=$root use_cmake by-cmake
     rm "$root/lib"
     use_meson by-meson
-    quietly "${become[@]}" dpkg --root="$root" --purge libheartline-dev libheartline0
+    quietly "${become[@]}" dpkg --root="$root" --purge heartline libheartline-dev libheartline0
     ! find "$root" -mindepth 1 -not -path "$root/var*" | grep . || fail "dpkg left these behind"
     echo "ok installed and removed"
 }

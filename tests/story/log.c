@@ -86,7 +86,8 @@ static char *with_folder(const char *text, const char *folder)
     char *all = NULL;
     if (!mark)
         return story_keep(strdup(text));
-    if (asprintf(&all, "%.*s%s%s", (int)(mark - text), text, folder, mark + 2) < 0)
+    if (asprintf(&all, "%.*s%s%s", (int)(mark - text), text, folder,
+                 with_folder(mark + 2, folder)) < 0)
         abort();
     return story_keep(all);
 }
@@ -169,7 +170,11 @@ struct story_run *story_start(const struct story *story)
     for (size_t i = 0; story->args[i]; i++)
         args[i] = with_folder(story->args[i], run->folder);
     const char *programs = getenv("STORY_PROGRAMS"); /* of a build under ThreadSanitizer, say */
-    snprintf(program, sizeof program, "%s/%s", programs ? programs : STORY_PROGRAMS, args[0]);
+    snprintf(program, sizeof program, "%s%s%s",
+             args[0][0] == '/' ? ""
+             : programs        ? programs
+                               : STORY_PROGRAMS,
+             args[0][0] == '/' ? "" : "/", args[0]);
     args[0] = program;
     char **env = make_environment(story, run->folder);
 

@@ -24,7 +24,8 @@ enum story_error {
 };
 
 struct story {
-    const char *args[96]; /* the program's name and its arguments; %D is the story's own folder */
+    const char *args[96]; /* the program's name, or its path, and its arguments; %D is the story's
+                             own folder */
     const char *env[12];  /* "NAME=value", likewise */
     enum story_error error;
     bool log_to_file;   /* the log is %D/log (HEARTLINE_LOG) instead of standard error */
