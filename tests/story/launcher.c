@@ -248,6 +248,22 @@ Test(launcher, a_program_that_starts_a_monitor_with_its_options_has_that_one)
     }
 }
 
+/* It is found only when it starts: the scopes before that are in nobody's log. */
+Test(launcher, a_copy_in_a_module_takes_the_place_of_the_preloaded_one)
+{
+    NEEDS_TOOL;
+    const char *module = STORY_PROGRAMS "/instrumented-module.so";
+    if (access(module, R_OK) != 0)
+        cr_skip_test("this linker hides no library");
+    struct log *log = RUN("--interval", "100ms", PLAIN, "load", module, "never", "250");
+    SAYS_COUNT(log, "start", 1);
+    SAYS_COUNT(log, "phase", 0);
+    log = RUN("--interval", "100ms", PLAIN, "load", module, "plainly", "350");
+    SAYS_COUNT(log, "start", 2);
+    expect_its_scope(log);
+    SAYS(log, strcmp(log->records[1].word, "stop") == 0, "two monitors at once");
+}
+
 Test(launcher, options_that_are_refused_leave_the_program_monitored)
 {
     NEEDS_TOOL;
@@ -269,6 +285,20 @@ Test(launcher, a_signal_ends_it_as_ever)
     ENDS_WITH(RUN("sh", "-c", "kill -TERM $$"), -SIGTERM);
     ENDS_WITH(RUN("sh", "-c", "kill -KILL $$"), -SIGKILL);
     ENDS_WITH(RUN("sh", "-c", "kill -SEGV $$"), -SIGSEGV);
+}
+
+Test(launcher, a_sanitizers_runtime_is_still_the_first_library)
+{
+    NEEDS_TOOL;
+    const char *program = STORY_PROGRAMS "/plain-address";
+    if (access(program, X_OK) != 0)
+        cr_skip_test("this compiler has no such sanitizer");
+    struct log *log = TELL(.args = {STORY_TOOL, "run", program, "sleep", "100"},
+                           .env = {"ASAN_OPTIONS=verify_asan_link_order=1"});
+    ENDS_WITH(log, 0);
+    SAYS_COUNT(log, "start", 1);
+    SAYS_COUNT(log, "stop", 1);
+    SAYS(log, !log->other, "it said something");
 }
 
 Test(launcher, a_script_without_a_first_line_is_run_by_the_shell)

@@ -3,6 +3,7 @@
  *     plain env              its environment, a line each
  *     plain arguments ...    what it was called with, a line each, argv[0] first
  *     plain sleep MS
+ *     plain load LIBRARY ... calls its `main` with the rest
  *     plain exec PROGRAM ... becomes it, by its path
  *     plain spawn PROGRAM .. starts it and waits for it
  *     plain nobody PROCESSES PROGRAM ...  becomes it without the rights of root, as a user
@@ -11,6 +12,7 @@
  *     plain deadlock MS      two threads with two locks, and the end after MS
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,6 +51,16 @@ static bool become_nobody(rlim_t processes)
 {
     const struct rlimit most = {processes, processes};
     return setgid(65534) == 0 && setrlimit(RLIMIT_NPROC, &most) == 0 && setuid(65534) == 0;
+}
+
+static int load(int count, char **arguments)
+{
+    void *library = dlopen(arguments[0], RTLD_NOW);
+    if (!library)
+        return 94;
+    int (*run)(int, char **);
+    *(void **)&run = dlsym(library, "main");
+    return run(count, arguments);
 }
 
 static int wait_for(pid_t child)
@@ -113,6 +125,8 @@ int main(int count, char **arguments)
         return 99;
     if (strcmp(arguments[1], "arguments") == 0)
         return show(arguments);
+    if (strcmp(arguments[1], "load") == 0)
+        return load(count - 2, arguments + 2);
     if (strcmp(arguments[1], "exec") == 0)
         return become(arguments + 2);
     if (strcmp(arguments[1], "nobody") == 0)
