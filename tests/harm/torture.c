@@ -35,12 +35,12 @@
 /* By their contract, or as the library uses them: on its own valid locks and threads. */
 static const char *const cannot_fail[] = {
     "memchr", "memcmp", "memcpy", "memmove", "memset", "bcmp", "strchr", "strcmp", "strcpy",
-    "strcspn", "strlen", "strncmp", "strncpy", "strnlen", "strrchr", "strstr", "snprintf",
+    "strcspn", "strlen", "strncmp", "strncpy", "strnlen", "strrchr", "strspn", "strstr", "snprintf",
     "vsnprintf", "ntohs", "qsort", "abort", "getpid", "sched_yield", "sigemptyset", "sigfillset",
     "pthread_attr_destroy", "pthread_barrier_wait", "pthread_cond_broadcast", "pthread_getspecific",
     "pthread_join", "pthread_mutex_unlock", "pthread_mutexattr_destroy", "pthread_once",
     "pthread_rwlock_unlock", "pthread_self", "pthread_setcancelstate", "pthread_sigmask",
-    "sem_post",
+    "sem_post", "dl_iterate_phdr", "environ",
     /* is there or not: a variable that is not set */
     "secure_getenv"};
 

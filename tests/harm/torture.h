@@ -31,6 +31,7 @@ enum { SHORT = -1, NOTHING = -2, EARLY = -3 };
     X(fstat, EIO, EBADF, ENOMEM)                         \
     X(getauxval, ENOENT)                                 \
     X(getcwd, ENOENT, EACCES)                            \
+    X(gethostname, EINVAL, ENAMETOOLONG)                 \
     X(getpeername, ENOTCONN, ENOBUFS)                    \
     X(getrlimit, EPERM)                                  \
     X(getrusage, EPERM)                                  \

@@ -379,6 +379,14 @@ int torture_nanosleep(const struct timespec *pause, struct timespec *rest)
     return -1;
 }
 
+int torture_gethostname(char *name, size_t size);
+int torture_gethostname(char *name, size_t size)
+{
+    if (!fails(CALL_gethostname))
+        return gethostname(name, size);
+    return -1;
+}
+
 int torture_getrlimit(int which, struct rlimit *limit);
 int torture_getrlimit(int which, struct rlimit *limit)
 {

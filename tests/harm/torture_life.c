@@ -74,11 +74,16 @@ static bool log_may_fail(void)
 
 /* ---- the log ---------------------------------------------------------------------------- */
 
-static char log_name[64];
-
-static void name_log(void)
+/* Where the host cannot be told it is unknown. */
+static const char *log_name(void)
 {
-    snprintf(log_name, sizeof log_name, "log.%d", getpid());
+    static char name[512];
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    snprintf(name, sizeof name, "log.%d.%s", getpid(), host);
+    if (access(name, F_OK) != 0)
+        snprintf(name, sizeof name, "log.%d.unknown", getpid());
+    return name;
 }
 
 /* Some line has both. */
@@ -102,7 +107,7 @@ static bool await(const char *first, const char *second)
         return false; /* a child's could not be started */
     size_t beats = SIZE_MAX;
     for (int look = 0; look < (is_lost ? LOOKS_LOST : LOOKS); look++) {
-        char *text = harm_read(log_name, NULL);
+        char *text = harm_read(log_name(), NULL);
         size_t now = text ? harm_lines_with(text, RECORD("beat")) : 0;
         bool is_there = text && has_line(text, first, second);
         free(text);
@@ -388,19 +393,18 @@ static void ask_all(void)
 static int live_as_child(void)
 {
     is_wrong = false;
-    name_log();
     SCOPE("in the child");
     await(RECORD("beat"), "in the child");
     sample();
     stop();
-    char *text = harm_read(log_name, NULL);
+    char *text = harm_read(log_name(), NULL);
     struct torture_log log;
     if (text)
         torture_read_log(text, &log, tell_line);
     else if (nothing_failed())
         wrong("the child has no log");
     free(text);
-    unlink(log_name);
+    unlink(log_name());
     return is_wrong;
 }
 
@@ -422,7 +426,7 @@ static void fork_amid(void)
 static void check_log(bool was_monitored)
 {
     struct torture_log log = {0};
-    char *text = harm_read(log_name, NULL);
+    char *text = harm_read(log_name(), NULL);
     bool may_be_lost = log_may_fail() && !nothing_failed();
     if (text)
         torture_read_log(text, &log, tell_line);
@@ -433,13 +437,12 @@ static void check_log(bool was_monitored)
             wrong("%u STALL, %u RECOVERED", log.stalls, log.recoveries);
     }
     free(text);
-    unlink(log_name);
+    unlink(log_name());
 }
 
 static void live_with_file(void)
 {
-    monitor_options options = options_of("log.%p");
-    name_log();
+    monitor_options options = options_of("log.%p.%h");
     start(&options);
     bool was_monitored = is_monitored;
     SCOPE("a life");
