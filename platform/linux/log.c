@@ -14,6 +14,7 @@
  * every way to write to it can block.
  */
 #define _GNU_SOURCE
+#include "../log_file.h"
 #include "plat.h"
 #include "parse.h"
 
@@ -31,7 +32,7 @@
 #define RWF_NOWAIT 8
 #endif
 
-enum { CLOSED, BY_WRITE, BY_SEND, BY_PWRITEV };
+enum { BY_WRITE = 1, BY_SEND, BY_PWRITEV };
 
 /* ---- opening ------------------------------------------------------------------ */
 
@@ -196,19 +197,6 @@ int hl_plat_log_open_path(struct hl_plat_log *log, const char *path)
 
 /* ---- writing ------------------------------------------------------------------ */
 
-static bool look(const struct hl_plat_log *log, struct stat *is)
-{
-    return log->kind != CLOSED && fstat(log->descriptor, is) == 0 &&
-           (uint64_t)is->st_dev == log->device && (uint64_t)is->st_ino == log->inode;
-}
-
-static bool is_ours(const struct hl_plat_log *log)
-{
-    struct stat is;
-
-    return look(log, &is);
-}
-
 static ssize_t write_once(const struct hl_plat_log *log, const char *bytes, size_t size)
 {
     struct iovec piece = {(void *)(uintptr_t)bytes, size};
@@ -227,7 +215,7 @@ ptrdiff_t hl_plat_log_write(struct hl_plat_log *log, const char *bytes, size_t s
 {
     int saved = errno;
 
-    if (!is_ours(log)) {
+    if (!hl_log_is_ours(log)) {
         errno = saved;
         return -EBADF;
     }
@@ -237,22 +225,11 @@ ptrdiff_t hl_plat_log_write(struct hl_plat_log *log, const char *bytes, size_t s
     return result;
 }
 
-bool hl_plat_log_size(const struct hl_plat_log *log, uint64_t *size)
-{
-    struct stat is;
-    int saved = errno;
-    bool is_known = look(log, &is) && S_ISREG(is.st_mode);
-
-    *size = is_known ? (uint64_t)is.st_size : 0;
-    errno = saved;
-    return is_known;
-}
-
 void hl_plat_log_close(struct hl_plat_log *log)
 {
     int saved = errno;
 
-    if (is_ours(log))
+    if (hl_log_is_ours(log))
         close(log->descriptor);
     *log = (struct hl_plat_log){0};
     errno = saved;

@@ -8,6 +8,7 @@
  */
 #define _DEFAULT_SOURCE /* MSG_DONTWAIT, S_ISVTX */
 #define _DARWIN_C_SOURCE
+#include "../log_file.h"
 #include "plat.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@
 #define MSG_NOSIGNAL 0 /* macOS: the thread blocks SIGPIPE */
 #endif
 
-enum { CLOSED, BY_WRITE, BY_SEND, BY_POLL };
+enum { BY_WRITE = 1, BY_SEND, BY_POLL };
 
 /* ---- opening -------------------------------------------------------------------- */
 
@@ -156,19 +157,6 @@ int hl_plat_log_open_path(struct hl_plat_log *log, const char *path)
 
 /* ---- writing -------------------------------------------------------------------- */
 
-static bool look(const struct hl_plat_log *log, struct stat *is)
-{
-    return log->kind != CLOSED && fstat(log->descriptor, is) == 0 &&
-           (uint64_t)is->st_dev == log->device && (uint64_t)is->st_ino == log->inode;
-}
-
-static bool is_ours(const struct hl_plat_log *log)
-{
-    struct stat is;
-
-    return look(log, &is);
-}
-
 static ssize_t write_if_ready(int descriptor, const char *bytes, size_t size)
 {
     struct pollfd reader = {.fd = descriptor, .events = POLLOUT};
@@ -194,7 +182,7 @@ ptrdiff_t hl_plat_log_write(struct hl_plat_log *log, const char *bytes, size_t s
     int saved = errno;
     ssize_t written;
 
-    if (!is_ours(log)) {
+    if (!hl_log_is_ours(log)) {
         errno = saved;
         return -EBADF;
     }
@@ -206,22 +194,11 @@ ptrdiff_t hl_plat_log_write(struct hl_plat_log *log, const char *bytes, size_t s
     return result;
 }
 
-bool hl_plat_log_size(const struct hl_plat_log *log, uint64_t *size)
-{
-    struct stat is;
-    int saved = errno;
-    bool is_known = look(log, &is) && S_ISREG(is.st_mode);
-
-    *size = is_known ? (uint64_t)is.st_size : 0;
-    errno = saved;
-    return is_known;
-}
-
 void hl_plat_log_close(struct hl_plat_log *log)
 {
     int saved = errno;
 
-    if (is_ours(log))
+    if (hl_log_is_ours(log))
         close(log->descriptor);
     *log = (struct hl_plat_log){0};
     errno = saved;
