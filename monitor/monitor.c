@@ -348,12 +348,11 @@ static int start_if_stopped(const monitor_options *options)
     return state == RUNNING ? 0 : start_new(options, NULL);
 }
 
-static int launch_locked(void)
+/* Always with the defaults, above which the command line's options stand. */
+static int launch_locked(const monitor_options *defaults)
 {
-    monitor_options options;
-    monitor_options_default(&options);
     bool is_first = state == STOPPED;
-    int error = start_if_stopped(&options);
+    int error = start_if_stopped(defaults);
     is_substitute = is_substitute || (is_first && state == RUNNING);
     return error;
 }
@@ -365,26 +364,20 @@ static int start_locked(const monitor_options *options)
     if (is_relief && stop_locked(STOP_WAITS) != 0)
         return -EBUSY;
     int error = start_if_stopped(options);
-    if (error && is_relief)
-        launch_locked();
+    if (error && is_relief) {
+        monitor_options defaults;
+        monitor_options_default(&defaults);
+        launch_locked(&defaults);
+    }
     return error;
 }
 
-static int launch(void)
+/* One of the two above. */
+static int start(int (*locked)(const monitor_options *options), const monitor_options *options)
 {
     int saved = errno;
     int cancel_state = enter();
-    int result = launch_locked();
-    leave(cancel_state);
-    errno = saved;
-    return result;
-}
-
-static int start(const monitor_options *options)
-{
-    int saved = errno;
-    int cancel_state = enter();
-    int result = start_locked(options);
+    int result = locked(options);
     leave(cancel_state);
     errno = saved;
     return result;
@@ -398,6 +391,13 @@ static bool is_running_substitute(bool ends)
     is_substitute = was && !ends;
     leave(cancel_state);
     return was;
+}
+
+static int launch(void)
+{
+    monitor_options defaults;
+    monitor_options_default(&defaults);
+    return start(launch_locked, &defaults);
 }
 
 static void yield(void)
@@ -426,7 +426,7 @@ int monitor_start_with(const monitor_options *options)
     if (is_monitor_thread())
         return 0; /* from the sink: it is running */
     make_others_yield();
-    return start(options);
+    return start(start_locked, options);
 }
 
 int monitor_start(void)
