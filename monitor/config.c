@@ -477,18 +477,24 @@ static void log_to_file(struct hl_config *config)
     config->options.sink_data = NULL;
 }
 
+static bool read_good_value(const struct hl_setting *setting, const char *text, struct value *value)
+{
+    *value = (struct value){0, NULL};
+    return read_value(setting, text, value) && is_in_range(setting, *value);
+}
+
 bool hl_config_accepts(const struct hl_setting *setting, const char *text)
 {
-    struct value value = {0, NULL};
-    return read_value(setting, text, &value) && is_in_range(setting, value);
+    struct value value;
+    return read_good_value(setting, text, &value);
 }
 
 static void take_value(struct hl_config *config, const struct hl_setting *setting, const char *text)
 {
-    struct value value = {0, NULL};
+    struct value value;
     if (text == NULL || text[0] == '\0')
         return;
-    if (!read_value(setting, text, &value) || !is_in_range(setting, value)) {
+    if (!read_good_value(setting, text, &value)) {
         note_bad(config, setting, setting->variable, setting->accepted, text);
         return;
     }
