@@ -96,10 +96,12 @@ static int help(void)
     return ferror(stdout) ? 1 : 0;
 }
 
-static bool append(const char *format, const char *a, const char *b, const char *c)
+/* A line of the ticket; what `folder` has goes before the value. */
+static bool add_line(const char *name, const char *folder, const char *value)
 {
     size_t length = strlen(run.settings);
-    int size = snprintf(run.settings + length, sizeof run.settings - length, format, a, b, c);
+    int size = snprintf(run.settings + length, sizeof run.settings - length, "%s=%s%s%s\n", name,
+                        folder, folder[0] ? "/" : "", value);
     if (size >= 0 && (size_t)size < sizeof run.settings - length)
         return true;
     hl_tool_complain("these options are too long together");
@@ -118,9 +120,7 @@ static bool can_be_log(const char *path)
         slash[slash == folder] = '\0';
     struct stat is;
     bool is_folder = stat(path, &is) == 0 && S_ISDIR(is.st_mode);
-    if (!is_folder && access(folder, W_OK | X_OK) == 0)
-        return true;
-    if (!is_folder && access(path, W_OK) == 0)
+    if (!is_folder && (access(folder, W_OK | X_OK) == 0 || access(path, W_OK) == 0))
         return true;
     hl_tool_complain("--log %s cannot be written: %s; it takes a file in a folder that is there",
                      path, strerror(is_folder ? EISDIR : errno));
@@ -132,12 +132,12 @@ static bool add_path(const char *name, const char *path)
 {
     char folder[HL_PATH_BYTES];
     if (path[0] == '/')
-        return append("%s=%s%s\n", name, "", path);
+        return add_line(name, "", path);
     if (!getcwd(folder, sizeof folder)) {
         hl_tool_complain("--log %s: the present folder cannot be told: %s", path, strerror(errno));
         return false;
     }
-    return append("%s=%s/", name, folder, "") && append("%s\n%s%s", path, "", "");
+    return add_line(name, folder, path);
 }
 
 static bool add_setting(const struct hl_setting *setting, const char *option, const char *value)
@@ -150,7 +150,7 @@ static bool add_setting(const struct hl_setting *setting, const char *option, co
     }
     if (setting->offset == offsetof(monitor_options, log_path))
         return can_be_log(value) && add_path(name, value);
-    return append("%s=%s%s\n", name, value, "");
+    return add_line(name, "", value);
 }
 
 /* Returns the number of the first argument that is no option, 0 = help was asked for, or -1. */
@@ -198,8 +198,8 @@ static bool find_library(char found[PATH_MAX])
     size_t length = strlen(own), tail = strlen(HL_TOOL_BUILT);
     bool is_built = length > tail && strcmp(own + length - tail, HL_TOOL_BUILT) == 0;
     const char *place = is_built ? HL_LIBRARY_BUILT : HL_LIBRARY_INSTALLED;
-    snprintf(path, sizeof path, "%s%s%s", place[0] == '/' ? "" : own, place[0] == '/' ? "" : "/",
-             place);
+    bool is_absolute = place[0] == '/';
+    snprintf(path, sizeof path, "%s%s%s", is_absolute ? "" : own, is_absolute ? "" : "/", place);
     if (is_file(path) && realpath(path, found))
         return true;
     hl_tool_complain("there is no library at %s; install Heartline as a whole", path);
@@ -263,8 +263,10 @@ static int become(const struct hl_program *program, int count, char **arguments)
 {
     if (program->needs_shell) {
         char **by_shell = calloc((size_t)count + 2, sizeof *by_shell);
-        if (!by_shell)
+        if (!by_shell) {
+            hl_tool_complain("out of memory");
             return HL_PROGRAM_CANNOT_RUN;
+        }
         by_shell[0] = (char *)(uintptr_t) "sh";
         by_shell[1] = (char *)(uintptr_t)program->path;
         memcpy(by_shell + 2, arguments + 1, (size_t)count * sizeof *by_shell);
