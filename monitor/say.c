@@ -4,6 +4,7 @@
 #include "say.h"
 
 #include "departures.h"
+#include "reasons.h"
 
 #include <string.h>
 
@@ -27,7 +28,7 @@ static uint64_t highest_rss(struct hl_session *session, const struct hl_plat_pro
 
 /* ---- lines -------------------------------------------------------------------- */
 
-static struct hl_line_head head_of(const struct hl_session *session)
+struct hl_line_head hl_say_head(const struct hl_session *session)
 {
     return (struct hl_line_head){
         .format = session->config.options.format,
@@ -45,8 +46,7 @@ static bool is_forked_child(const struct hl_session *session)
     return hl_plat_process_id() != session->pid;
 }
 
-/* false: it was dropped, and counted. */
-static bool write_line(struct hl_session *session, enum monitor_level level)
+bool hl_say_line(struct hl_session *session, enum monitor_level level)
 {
     if (is_forked_child(session))
         return true;
@@ -55,9 +55,9 @@ static bool write_line(struct hl_session *session, enum monitor_level level)
 
 static bool say_note(struct hl_session *session, const struct hl_note_event *event)
 {
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_note(&session->line, &head, event);
-    return write_line(session, MONITOR_INFO);
+    return hl_say_line(session, MONITOR_INFO);
 }
 
 void hl_say_thread(void *context, uint64_t tid, struct hl_thread_ref *thread)
@@ -69,123 +69,7 @@ void hl_say_thread(void *context, uint64_t tid, struct hl_thread_ref *thread)
         memcpy(thread->name, name, sizeof thread->name);
 }
 
-/* ---- what is unavailable -------------------------------------------------------- */
-
-/* Keys as they are printed, and the figure that is behind each. */
-static const struct {
-    const char *name;
-    enum hl_plat_key key;
-} shown_keys[HL_SHOWN_KEYS] = {
-    {"cpu", HL_PLAT_CPU},
-    {"cores", HL_PLAT_CORES},
-    {"rss", HL_PLAT_RSS},
-    {"peak_rss", HL_PLAT_PEAK_RSS},
-    {"vm", HL_PLAT_VM},
-    {"threads", HL_PLAT_THREADS},
-    {"read", HL_PLAT_IO},
-    {"written", HL_PLAT_IO},
-    {"busy", HL_PLAT_THREAD_LIST},
-    {"thread_cpu", HL_PLAT_THREAD_CPU},
-    {"state", HL_PLAT_THREAD_STATE},
-    {"run_delay", HL_PLAT_RUN_DELAY},
-    {"syscall", HL_PLAT_SYSCALL},
-    {"wait", HL_PLAT_WAIT},
-    {"wchan", HL_PLAT_CHANNEL},
-    {"holder", HL_PLAT_HOLDER},
-    {"stack", HL_PLAT_STACK},
-};
-
-static bool write_shown_key(struct hl_session *session, const char *key, const char *reason,
-                            bool is_approximate)
-{
-    struct hl_line_head head = head_of(session);
-    if (is_approximate)
-        hl_report_note(
-            &session->line, &head,
-            &(struct hl_note_event){.flag = "approximate", .key = key, .reason = reason});
-    else
-        hl_report_unavailable(&session->line, &head, &(struct hl_unavailable_event){key, reason});
-    return write_line(session, MONITOR_INFO);
-}
-
-/* Once per key, and again when the reason changes. */
-static void say_about(struct hl_session *session, enum hl_plat_key key, const char *reason,
-                      bool is_approximate)
-{
-    for (size_t i = 0; i < HL_SHOWN_KEYS; i++)
-        if (shown_keys[i].key == key && session->said[i] != reason &&
-            write_shown_key(session, shown_keys[i].name, reason, is_approximate))
-            session->said[i] = reason;
-}
-
-static void say_unavailable(struct hl_session *session, enum hl_plat_key key, const char *reason)
-{
-    say_about(session, key, reason, false);
-}
-
-static void say_missing(struct hl_session *session, enum hl_plat_key key)
-{
-    say_unavailable(session, key, hl_plat_why(session->plat, key));
-}
-
-static const char leapt[] = "the system's counter leapt";
-
-/* A thread that has just gone is no reason to say so: our own never has. */
-static void say_why_no_thread_cpu(struct hl_session *session)
-{
-    uint64_t cpu_ns;
-    if (!hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns))
-        say_missing(session, HL_PLAT_THREAD_CPU);
-    else if (!session->threads.known)
-        say_unavailable(session, HL_PLAT_THREAD_CPU,
-                        hl_plat_why(session->plat, HL_PLAT_THREAD_LIST));
-    else if (session->threads.leapt)
-        say_unavailable(session, HL_PLAT_THREAD_CPU, leapt);
-}
-
-static void say_what_threads_hide(struct hl_session *session, bool cpu_unknown, bool state_unknown)
-{
-    struct hl_plat_thread_state state;
-    if (cpu_unknown)
-        say_why_no_thread_cpu(session);
-    if (state_unknown && !hl_plat_thread_state(session->plat, session->tid, &state))
-        say_missing(session, HL_PLAT_THREAD_STATE);
-}
-
-/* It may be unknown of one stall and known on this system. */
-static void say_why_no_run_delay(struct hl_session *session)
-{
-    struct hl_plat_thread_state state;
-    if (hl_plat_thread_state(session->plat, session->tid, &state) && !state.times_known)
-        say_missing(session, HL_PLAT_RUN_DELAY);
-}
-
 /* ---- stalls ------------------------------------------------------------------- */
-
-static void say_what_a_stall_hides(struct hl_session *session, const struct hl_evidence_view *view)
-{
-    say_what_threads_hide(session, view->cpu_milli == HL_UNKNOWN, !view->state);
-    if (view->run_delay_milli == HL_UNKNOWN)
-        say_why_no_run_delay(session);
-    if (view->call_unknown)
-        say_missing(session, HL_PLAT_SYSCALL);
-    if (view->wait_unknown && !view->call_unknown)
-        say_missing(session, HL_PLAT_WAIT);
-    if (view->channel_unknown)
-        say_missing(session, HL_PLAT_CHANNEL);
-    if (view->holder_is == HL_HOLDER_UNKNOWN)
-        say_unavailable(session, HL_PLAT_HOLDER, view->holder_why);
-}
-
-/* A thread that has just gone is no reason to complain here either. */
-static void say_why_no_stack(struct hl_session *session, uint64_t tid)
-{
-    uint64_t cpu_ns;
-    bool has_gone = !hl_plat_thread_cpu(session->plat, tid, &cpu_ns) &&
-                    hl_plat_thread_cpu(session->plat, session->tid, &cpu_ns);
-    if (hl_stacks_are_asked_for(&session->stacks) && !has_gone)
-        say_missing(session, HL_PLAT_STACK);
-}
 
 static void say_stack(struct hl_session *session, const struct hl_stall_event *stall,
                       struct hl_samples *samples)
@@ -194,22 +78,22 @@ static void say_stack(struct hl_session *session, const struct hl_stall_event *s
     if (is_forked_child(session) || !hl_stacks_is_due(&session->stacks, samples))
         return;
     if (!hl_stacks_sample(&session->stacks, samples, &event)) {
-        say_why_no_stack(session, event.thread.tid);
+        hl_reasons_of_no_stack(session, event.thread.tid);
         return;
     }
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_stack(&session->line, &head, &event);
-    write_line(session, MONITOR_INFO);
+    hl_say_line(session, MONITOR_INFO);
 }
 
 void hl_say_stalled(void *context, const struct hl_stall_event *event, struct hl_samples *samples)
 {
     struct hl_session *session = context;
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_stall(&session->line, &head, event);
-    if (write_line(session, MONITOR_WARNING) && samples)
+    if (hl_say_line(session, MONITOR_WARNING) && samples)
         say_stack(session, event, samples);
-    say_what_a_stall_hides(session, &event->evidence);
+    hl_reasons_of_stall(session, &event->evidence);
 }
 
 /* The innermost scope, or the innermost that held still; NULL = none is open. */
@@ -248,12 +132,12 @@ static void say_deadlock(struct hl_session *session, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         hl_say_whereabouts(session, &session->members[i].who);
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_deadlock(&session->line, &head,
                        &(struct hl_deadlock_event){.id = hl_stalls_take_id(&session->stalls),
                                                    .count = count,
                                                    .members = session->members});
-    write_line(session, MONITOR_WARNING);
+    hl_say_line(session, MONITOR_WARNING);
 }
 
 void hl_say_deadlocks(struct hl_session *session)
@@ -265,38 +149,35 @@ void hl_say_deadlocks(struct hl_session *session)
 
 void hl_say_quiet(struct hl_session *session, const struct hl_quiet_event *event)
 {
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_quiet(&session->line, &head, event);
-    write_line(session, MONITOR_INFO);
-    say_what_threads_hide(session, false, event->state_unknown);
-    if (event->call_unknown)
-        say_missing(session, HL_PLAT_SYSCALL);
-    if (event->wait_unknown)
-        say_missing(session, HL_PLAT_WAIT);
+    hl_say_line(session, MONITOR_INFO);
+    hl_reasons_of_threads(session, false, event->state_unknown);
+    hl_reasons_of_waits(session, event->call_unknown, event->wait_unknown);
 }
 
 void hl_say_merged(void *context, const struct hl_merged_event *event)
 {
     struct hl_session *session = context;
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_merged(&session->line, &head, event);
-    write_line(session, MONITOR_WARNING);
+    hl_say_line(session, MONITOR_WARNING);
 }
 
 void hl_say_recovered(void *context, const struct hl_recovered_event *event)
 {
     struct hl_session *session = context;
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_recovered(&session->line, &head, event);
-    write_line(session, MONITOR_INFO);
+    hl_say_line(session, MONITOR_INFO);
 }
 
 void hl_say_merged_recovered(void *context, const struct hl_merged_recovered_event *event)
 {
     struct hl_session *session = context;
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_merged_recovered(&session->line, &head, event);
-    write_line(session, MONITOR_INFO);
+    hl_say_line(session, MONITOR_INFO);
 }
 
 /* ---- start and stop lines ------------------------------------------------------------ */
@@ -337,11 +218,11 @@ void hl_say_start(struct hl_session *session)
         .env_ignored = session->config.env_ignored,
         .stacks = CHOICE(options, stacks),
     };
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_start(&session->line, &head, &event);
-    write_line(session, MONITOR_INFO);
+    hl_say_line(session, MONITOR_INFO);
     if (event.cores_milli == HL_UNKNOWN)
-        say_missing(session, HL_PLAT_CORES);
+        hl_reasons_missing(session, HL_PLAT_CORES);
 }
 
 void hl_say_bad_values(struct hl_session *session)
@@ -389,26 +270,12 @@ static void fill_stacks(const struct hl_session *session, struct hl_stop_event *
     event->longest_suspension_ns = stacks->longest_ns;
 }
 
-/* What was known at the last heartbeat has no reason yet. */
-static void say_what_stop_hides(struct hl_session *session, const struct hl_plat_process *process,
-                                uint64_t own_cpu_ns)
-{
-    if (own_cpu_ns == HL_UNKNOWN)
-        say_missing(session, HL_PLAT_THREAD_CPU);
-    if (session->cpu_has_leapt)
-        say_unavailable(session, HL_PLAT_CPU, leapt);
-    else if (!hl_is_known(process->known, HL_PLAT_CPU) || session->cpu_at_start_ns == HL_UNKNOWN)
-        say_missing(session, HL_PLAT_CPU);
-    if (!hl_is_known(process->known, HL_PLAT_PEAK_RSS))
-        say_missing(session, HL_PLAT_PEAK_RSS);
-}
-
 void hl_say_stop(struct hl_session *session, uint64_t now)
 {
     struct hl_plat_process process;
     hl_plat_process(session->plat, HL_KNOWN(HL_PLAT_CPU) | HL_KNOWN(HL_PLAT_PEAK_RSS), &process);
     uint64_t own_cpu = self_cpu(session);
-    say_what_stop_hides(session, &process, own_cpu);
+    hl_reasons_at_stop(session, &process, own_cpu);
     struct hl_stop_event event = {
         .elapsed_ns = hl_clock_age(&session->clock, session->started_ns, now),
         .cpu_ns = hl_rate_difference(session->cpu_at_start_ns, hl_cpu_if_known(&process)),
@@ -422,40 +289,12 @@ void hl_say_stop(struct hl_session *session, uint64_t now)
         .deadlocks = session->inquiry.deadlocks.said,
     };
     fill_stacks(session, &event);
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_stop(&session->line, &head, &event);
-    write_line(session, MONITOR_INFO);
+    hl_say_line(session, MONITOR_INFO);
 }
 
 /* ---- a heartbeat's lines -------------------------------------------------------------- */
-
-/* A STALL may be missing then. */
-static void say_what_memory_hides(struct hl_session *session)
-{
-    if (session->stalls.lacks_memory && !session->said_memory)
-        session->said_memory = write_shown_key(session, "stalled", "out of memory", false);
-}
-
-void hl_say_what_is_unavailable(struct hl_session *session)
-{
-    static const enum hl_plat_key of_the_process[] = {
-        HL_PLAT_CPU, HL_PLAT_CORES,   HL_PLAT_RSS, HL_PLAT_PEAK_RSS,
-        HL_PLAT_VM,  HL_PLAT_THREADS, HL_PLAT_IO};
-    uint32_t known = session->process.known | session->limits.known;
-    for (size_t i = 0; i < sizeof of_the_process / sizeof of_the_process[0]; i++)
-        if (!hl_is_known(known, of_the_process[i]))
-            say_missing(session, of_the_process[i]);
-        else if (hl_is_known(session->process.approximate, of_the_process[i]))
-            say_about(session, of_the_process[i], hl_plat_why(session->plat, of_the_process[i]),
-                      true);
-    if (session->window_cpu_ns == HL_UNKNOWN) /* nothing to count from */
-        say_missing(session, HL_PLAT_CPU);
-    if (session->cpu_leapt)
-        say_unavailable(session, HL_PLAT_CPU, leapt);
-    if (!session->threads.known)
-        say_missing(session, HL_PLAT_THREAD_LIST);
-    say_what_memory_hides(session);
-}
 
 /* `since` is the total at the last heartbeat. */
 static void fill_losses(const struct hl_session *session, const struct hl_losses *losses,
@@ -509,9 +348,9 @@ bool hl_say_beat(struct hl_session *session, const struct hl_losses *losses, uin
     fill_process(session, now, &event);
     fill_picture(session, &event);
     fill_losses(session, losses, dropped, &event);
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_beat(&session->line, &head, &event);
-    return write_line(session, MONITOR_INFO);
+    return hl_say_line(session, MONITOR_INFO);
 }
 
 /* Whether a thread of that age, as far as it is known, was born less than so long ago. */
@@ -542,10 +381,10 @@ static void glance(const struct hl_session *session, struct hl_thread_ref *threa
 
 static void say_phase(struct hl_session *session, struct hl_phase_event *phase)
 {
-    say_what_threads_hide(session, phase->cpu_milli == HL_UNKNOWN, !phase->state);
-    struct hl_line_head head = head_of(session);
+    hl_reasons_of_threads(session, phase->cpu_milli == HL_UNKNOWN, !phase->state);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_phase(&session->line, &head, phase);
-    write_line(session, MONITOR_INFO);
+    hl_say_line(session, MONITOR_INFO);
 }
 
 /* A record that is older than the thread with its number was left behind by another one. */
@@ -563,9 +402,9 @@ void hl_say_phases(struct hl_session *session, uint64_t window_ns, uint64_t now)
     }
     if (session->picture.omitted == 0)
         return;
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_phases_omitted(&session->line, &head, session->picture.omitted);
-    write_line(session, MONITOR_INFO);
+    hl_say_line(session, MONITOR_INFO);
 }
 
 void hl_say_busy(struct hl_session *session, uint64_t window_ns)
@@ -578,9 +417,9 @@ void hl_say_busy(struct hl_session *session, uint64_t window_ns)
     for (size_t i = 0; i < count; i++) {
         uint64_t age_ns;
         glance(session, &busy[i].thread, &busy[i].state, &busy[i].cpu_milli, &age_ns, window_ns);
-        struct hl_line_head head = head_of(session);
+        struct hl_line_head head = hl_say_head(session);
         hl_report_busy(&session->line, &head, &busy[i]);
-        write_line(session, MONITOR_INFO);
+        hl_say_line(session, MONITOR_INFO);
     }
 }
 
@@ -620,7 +459,7 @@ void hl_say_paused(struct hl_session *session, uint64_t gap_ns, const char *reas
 {
     if (gap_ns < HL_WORTH_SAYING_NS)
         return;
-    struct hl_line_head head = head_of(session);
+    struct hl_line_head head = hl_say_head(session);
     hl_report_paused(&session->line, &head, &(struct hl_paused_event){gap_ns, reason});
-    write_line(session, MONITOR_INFO);
+    hl_say_line(session, MONITOR_INFO);
 }

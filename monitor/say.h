@@ -20,6 +20,10 @@ static inline uint64_t hl_cpu_if_known(const struct hl_plat_process *process)
     return hl_if_known(process->known, HL_PLAT_CPU, process->cpu_ns);
 }
 
+/* What each line begins with; and session->line, out. false: it was dropped, and counted. */
+struct hl_line_head hl_say_head(const struct hl_session *session);
+bool hl_say_line(struct hl_session *session, enum monitor_level level);
+
 /* The judge's hooks (stall.h); `context` is the session. */
 void hl_say_thread(void *context, uint64_t tid, struct hl_thread_ref *thread);
 void hl_say_stalled(void *context, const struct hl_stall_event *event, struct hl_samples *samples);
@@ -40,7 +44,6 @@ void hl_say_refusals(struct hl_session *session);
 void hl_say_stop(struct hl_session *session, uint64_t now_ns);
 
 /* A heartbeat. hl_say_beat returns whether the line was taken. */
-void hl_say_what_is_unavailable(struct hl_session *session);
 bool hl_say_beat(struct hl_session *session, const struct hl_losses *losses, uint64_t dropped,
                  uint64_t now_ns);
 void hl_say_phases(struct hl_session *session, uint64_t window_ns, uint64_t now);

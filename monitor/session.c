@@ -3,6 +3,7 @@
 #include "session.h"
 
 #include "departures.h"
+#include "reasons.h"
 #include "say.h"
 #include "wake.h"
 
@@ -386,7 +387,7 @@ static void heartbeat(struct hl_session *session, enum look kind, uint64_t now)
     struct hl_losses losses;
     hl_registry_losses(&losses);
     hl_picture_finish(&session->picture);
-    hl_say_what_is_unavailable(session);
+    hl_reasons_at_beat(session);
     uint64_t dropped = atomic_load(&session->sink.dropped);
     bool was_heard = hl_say_beat(session, &losses, dropped, now);
     hl_say_phases(session, now - session->window_began_ns, now);
