@@ -134,3 +134,15 @@ WRAP(open, (const char *path, int flags, ...), (path, flags, mode))
 WRAP(open64, (const char *path, int flags, ...), (path, flags, mode))
 WRAP(openat, (int directory, const char *path, int flags, ...), (directory, path, flags, mode))
 WRAP(openat64, (int directory, const char *path, int flags, ...), (directory, path, flags, mode))
+
+/* ---- names --------------------------------------------------------------------------- */
+
+const char *fake_name(const char *folder, int descriptor)
+{
+    static char names[8][64];
+    static unsigned used;
+    char *name = names[used++ % 8];
+
+    snprintf(name, sizeof names[0], "%s/%d", folder, descriptor);
+    return name;
+}

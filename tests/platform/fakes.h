@@ -37,6 +37,9 @@ typedef bool fake_answer(const char *path, struct fake_file *file);
 void fake_by(fake_answer *answer);
 bool fake_find(const char *path, struct fake_file *file);
 
+/* "FOLDER/7", to be faked under; holds until the eighth next call. */
+const char *fake_name(const char *folder, int descriptor);
+
 /* ---- refusals.c ---------------------------------------------------------------- */
 
 /* A call does nothing `times` times, after it was made `after` times more: it fails, or

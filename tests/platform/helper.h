@@ -134,4 +134,15 @@ static inline int open_descriptors(void)
     return count;
 }
 
+static inline void learn_within(uint64_t most_ns)
+{
+    uint64_t began = hl_plat_now_ns();
+
+    hl_plat_learn();
+    while (hl_plat_is_learning()) {
+        cr_assert_lt(hl_plat_now_ns() - began, most_ns, "it does not end");
+        nap(MS);
+    }
+}
+
 #endif

@@ -407,12 +407,7 @@ Test(faked_calls, of_several_words_the_first_is_shown)
 
 static const char *own_link(int descriptor)
 {
-    static char names[4][48];
-    static unsigned used;
-    char *name = names[used++ % 4];
-
-    snprintf(name, sizeof names[0], "thread-self/fd/%d", descriptor);
-    return name;
+    return fake_name("thread-self/fd", descriptor);
 }
 
 static const char *own_path(int descriptor)

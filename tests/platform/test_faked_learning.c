@@ -16,22 +16,11 @@
 #define NONE_WAITED NOT_LEARNT("no thread was seen to wait")
 #define STRANGE NOT_LEARNT("threads do not look from outside as they are")
 
-static void learn(void)
-{
-    uint64_t began = hl_plat_now_ns();
-
-    hl_plat_learn();
-    while (hl_plat_is_learning()) {
-        cr_assert_lt(hl_plat_now_ns() - began, 60 * S, "it does not end");
-        nap(MS);
-    }
-}
-
 static const struct hl_shapes *learn_something(void)
 {
     const char *why = NULL;
 
-    learn();
+    learn_within(60 * S);
     const struct hl_shapes *shapes = hl_plat_learnt(&why);
     cr_assert_not_null(shapes, "%s", why);
     return shapes;
@@ -41,7 +30,7 @@ static void learn_nothing(const char *expected)
 {
     const char *why = NULL;
 
-    learn();
+    learn_within(60 * S);
     cr_assert_null(hl_plat_learnt(&why));
     cr_assert_str_eq(why, expected, "%s", why);
 }
@@ -176,7 +165,7 @@ static void learn_in_child(void *shared)
 {
     const char *why;
 
-    learn();
+    learn_within(60 * S);
     const struct hl_shapes *shapes = hl_plat_learnt(&why);
     if (shapes)
         *(struct hl_shapes *)shared = *shapes;

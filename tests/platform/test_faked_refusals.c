@@ -39,16 +39,6 @@ static int open_log(int descriptor)
     return result;
 }
 
-static const char *name_of(int descriptor)
-{
-    static char names[8][32];
-    static unsigned used;
-    char *name = names[used++ % 8];
-
-    snprintf(name, sizeof names[0], "/fd/%d", descriptor);
-    return name;
-}
-
 Test(faked_log, a_file_that_cannot_be_duplicated_says_why)
 {
     int file = memfd_create("log", 0), before = open_descriptors();
@@ -78,15 +68,15 @@ Test(faked_log, only_a_pipe_has_a_second_way)
 
     cr_assert_eq(pipe(ends), 0);
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
-        fake_error(name_of(ends[1]), refusals[i]);
+        fake_error(fake_name("/fd", ends[1]), refusals[i]);
         cr_assert_eq(open_log(ends[1]), 0);
         cr_assert_eq(hl_plat_log_write(&logged, "line\n", 5), 5);
         cr_assert_eq(read(ends[0], text, sizeof text), 5);
         hl_plat_log_close(&logged);
-        fake_error(name_of(terminal), refusals[i]);
+        fake_error(fake_name("/fd", terminal), refusals[i]);
         cr_assert_eq(open_log(terminal), -refusals[i], "every other way may wait");
     }
-    fake_error(name_of(ends[1]), EMFILE);
+    fake_error(fake_name("/fd", ends[1]), EMFILE);
     cr_assert_eq(open_log(ends[1]), -EMFILE);
 }
 
@@ -196,7 +186,7 @@ Test(faked_wait, a_pipe_that_cannot_be_opened_again_has_two_ends)
     struct hl_plat_wait wait;
     int before = open_descriptors();
 
-    fake_error_for(1, name_of(next_descriptor()), EACCES);
+    fake_error_for(1, fake_name("/fd", next_descriptor()), EACCES);
     begin();
     int hear = atomic_load(&plat->hear.number), call = atomic_load(&plat->call.number);
     cr_assert(hear >= 10 && call >= 10 && hear != call);
@@ -214,7 +204,7 @@ static void assert_wakes_without(unsigned nth)
 {
     int before = open_descriptors();
 
-    fake_error(name_of(next_descriptor()), EACCES);
+    fake_error(fake_name("/fd", next_descriptor()), EACCES);
     fake_failure("fstat", nth, 1, EIO);
     begin();
     cr_assert_eq(atomic_load(&plat->hear.number), -1);

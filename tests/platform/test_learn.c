@@ -13,17 +13,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-static void learn(void)
-{
-    uint64_t began = hl_plat_now_ns();
-
-    hl_plat_learn();
-    while (hl_plat_is_learning()) {
-        cr_assert_lt(hl_plat_now_ns() - began, 30 * S, "it does not end");
-        nap(MS);
-    }
-}
-
 static int threads_now(void)
 {
     int count = 0;
@@ -101,7 +90,7 @@ static struct hl_plat_look look_at(void (*wait)(void *), void *thing)
 
     if (!plat) {
         plat = hl_plat_open();
-        learn();
+        learn_within(30 * S);
     }
     start(waiter, wait, thing);
     nap(2 * MS); /* on its way it may wait for something else, in malloc say */
@@ -246,7 +235,7 @@ Test(learn, after_a_condition_its_mutex_is_waited_for)
     static struct waiter waiter;
 
     NEEDS_LEARNING();
-    learn();
+    learn_within(30 * S);
     start(&waiter, wait_condition, &condition);
     while (!atomic_load(&is_there))
         nap(MS);
@@ -423,7 +412,7 @@ Test(learn, leaves_nothing_behind)
 
     ONLY_ON_LINUX("this platform does not learn");
     errno = EDOM;
-    learn();
+    learn_within(30 * S);
     cr_assert_eq(errno, EDOM);
     wait_for_threads(threads);
     cr_assert_eq(open_descriptors(), descriptors);
@@ -436,7 +425,7 @@ Test(learn, happens_once)
 
     ONLY_ON_LINUX("this platform does not learn");
     NEEDS_LEARNING();
-    learn();
+    learn_within(30 * S);
     wait_for_threads(threads);
     hl_plat_close(plat);
     for (int i = 0; i < 1000; i++) {
@@ -518,7 +507,7 @@ Test(learn, a_forked_child_keeps_what_was_known)
 
     NEEDS_FORK();
     NEEDS_LEARNING();
-    learn();
+    learn_within(30 * S);
     in_child(tell_as_heir, told);
     cr_assert_eq(told->waits_for, HL_PLAT_FOR_MUTEX);
     cr_assert_eq(told->owner, told->self);

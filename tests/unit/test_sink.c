@@ -32,6 +32,14 @@ static void expect_lost(uint64_t lines, int why)
     cr_expect_eq(sink.last_error, why, "last error %d", (int)sink.last_error);
 }
 
+/* Three bytes are taken, and then nothing. */
+static void begin_line(ptrdiff_t error)
+{
+    scripted_next_write(3);
+    scripted_next_write(error);
+    cr_assert(say("first line\n"));
+}
+
 /* ---- opening ------------------------------------------------------------- */
 
 Test(sink, without_a_path_it_is_standard_error)
@@ -168,9 +176,7 @@ Test(sink, a_write_of_nothing_is_a_slow_reader)
 Test(sink, a_line_taken_in_part_is_finished_before_the_next)
 {
     open_to(NULL);
-    scripted_next_write(3);
-    scripted_next_write(-EAGAIN);
-    cr_expect(say("first line\n"));
+    begin_line(-EAGAIN);
     cr_expect_str_eq(scripted.log, "fir");
     cr_expect(say("second line\n"));
     cr_expect_str_eq(scripted.log, "first line\nsecond line\n");
@@ -180,9 +186,7 @@ Test(sink, a_line_taken_in_part_is_finished_before_the_next)
 Test(sink, while_the_rest_of_a_line_waits_new_lines_are_dropped)
 {
     open_to(NULL);
-    scripted_next_write(3);
-    scripted_next_write(-EAGAIN);
-    say("first line\n");
+    begin_line(-EAGAIN);
     scripted_next_write(-EAGAIN);
     cr_expect_not(say("second\n"));
     scripted_next_write(2);
@@ -329,9 +333,7 @@ Test(sink, a_reader_that_has_gone_costs_lines_and_nothing_else)
 Test(sink, standard_error_on_a_full_disk_is_kept_and_tried_again)
 {
     open_to(NULL);
-    scripted_next_write(3);
-    scripted_next_write(-ENOSPC);
-    cr_expect(say("first line\n"));
+    begin_line(-ENOSPC);
     scripted_next_write(-ENOSPC);
     cr_expect_not(say("second\n"));
     cr_expect(say("third\n"));
@@ -378,9 +380,7 @@ Test(sink, while_a_file_cannot_be_opened_lines_are_dropped_for_that_reason)
 Test(sink, a_line_cut_by_a_full_disk_is_finished_in_the_same_file)
 {
     open_to("/tmp/run.log");
-    scripted_next_write(3);
-    scripted_next_write(-ENOSPC);
-    cr_expect(say("first line\n"));
+    begin_line(-ENOSPC);
     scripted_next_write(-ENOSPC);
     cr_expect_not(say("second\n"));
     cr_expect(say("third\n"));
@@ -392,9 +392,7 @@ Test(sink, a_line_cut_by_a_full_disk_is_finished_in_the_same_file)
 Test(sink, the_rest_of_a_line_never_goes_into_another_file)
 {
     open_to("/tmp/run.log");
-    scripted_next_write(3);
-    scripted_next_write(-EIO);
-    cr_expect(say("first line\n"));
+    begin_line(-EIO);
     scripted_log_clear();
     scripted.log_inode = 8;
     cr_expect(say("second\n"));
@@ -405,9 +403,7 @@ Test(sink, the_rest_of_a_line_never_goes_into_another_file)
 Test(sink, the_rest_of_a_line_never_goes_to_the_next_reader_of_a_fifo)
 {
     open_to("/tmp/fifo");
-    scripted_next_write(3);
-    scripted_next_write(-EAGAIN);
-    cr_expect(say("first line\n"));
+    begin_line(-EAGAIN);
     scripted_next_write(-EPIPE);
     cr_expect_not(say("second\n"));
     scripted_log_clear();
@@ -467,9 +463,7 @@ Test(sink, a_file_that_cannot_be_looked_at_is_kept)
 Test(sink, a_line_begun_in_the_old_file_is_finished_there)
 {
     open_to("/tmp/run.log");
-    scripted_next_write(3);
-    scripted_next_write(-EAGAIN);
-    say("first line\n");
+    begin_line(-EAGAIN);
     scripted.log_inode = 8;
     scripted_advance(SCRIPTED_S);
     cr_expect(say("second\n"));
@@ -480,9 +474,7 @@ Test(sink, a_line_begun_in_the_old_file_is_finished_there)
 Test(sink, a_line_that_cannot_be_finished_in_the_old_file_is_given_up)
 {
     open_to("/tmp/run.log");
-    scripted_next_write(3);
-    scripted_next_write(-EAGAIN);
-    say("first line\n");
+    begin_line(-EAGAIN);
     scripted_next_write(-EAGAIN);
     scripted.log_inode = 8;
     scripted_advance(SCRIPTED_S);
@@ -493,13 +485,6 @@ Test(sink, a_line_that_cannot_be_finished_in_the_old_file_is_given_up)
 }
 
 /* ---- a file that is emptied in place ----------------------------------------------- */
-
-static void begin_line(ptrdiff_t error)
-{
-    scripted_next_write(3);
-    scripted_next_write(error);
-    cr_assert(say("first line\n"));
-}
 
 static void empty_file(void)
 {
