@@ -1259,21 +1259,30 @@ static void interrupt(unsigned threads, uint64_t lines)
 struct shared_log {
     const char *path;
     unsigned threads;
-    uint64_t beats;
+    uint64_t lines;
 };
 
+static uint64_t own_lines(const char *path)
+{
+    struct written written = {0};
+    written_add_file(&written, path, (uint64_t)getpid());
+    return written.lines;
+}
+
+/* A turn may be a wait for the file, which others append to, and no heartbeat. */
 static void write_beside_others(const void *argument)
 {
     const struct shared_log *log = argument;
     crowd_gather(log->threads);
     must_start_at(log->path);
-    crowd_await_turns(log->beats + 5);
+    for (uint64_t had = 0; had < log->lines; had = own_lines(log->path))
+        crowd_await_turns((log->lines - had) / (log->threads + 1) + 5);
     must_stop("one of eight");
 }
 
 static void write_side_by_side(unsigned threads, uint64_t lines)
 {
-    struct shared_log log = {harm_path("shared"), threads, lines / (threads + 1)};
+    struct shared_log log = {harm_path("shared"), threads, lines};
     pid_t children[PROCESSES];
     for (int i = 0; i < PROCESSES; i++)
         children[i] = begin_child(write_beside_others, &log);
