@@ -35,6 +35,7 @@ struct hl_progress_view {
 
 struct hl_start_event {
     const char *version, *platform;
+    const char *program;            /* NULL or "" = unknown: left out */
     uint64_t interval_ns, stall_ns; /* stall 0 = never */
     const char *format;             /* "text", "json" */
     uint64_t cores_milli;

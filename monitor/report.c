@@ -47,6 +47,7 @@ void hl_report_start(struct hl_line *line, const struct hl_line_head *head,
     hl_line_begin(line, head, "start");
     hl_line_text(line, "version", start->version);
     hl_line_text(line, "platform", start->platform);
+    text_unless_empty(line, "program", start->program);
     hl_line_setting(line, "interval", start->interval_ns);
     hl_line_setting(line, "stall", start->stall_ns);
     hl_line_text(line, "format", start->format);

@@ -201,9 +201,12 @@ static const char *log_name(const struct hl_session *session)
 void hl_say_start(struct hl_session *session)
 {
     const monitor_options *options = &session->config.options;
+    char program[HL_PLAT_NAME_BYTES];
+    hl_plat_program_name(session->plat, program);
     struct hl_start_event event = {
         .version = monitor_version_string(),
         .platform = hl_plat_name,
+        .program = program,
         .interval_ns = options->interval_ms * MILLISECOND,
         .stall_ns = options->stall_ms * MILLISECOND,
         .format = CHOICE(options, format),

@@ -265,6 +265,10 @@ bool hl_plat_threads_again(struct hl_plat *plat, struct hl_plat_thread *threads,
 /* The CPU time of one thread. false: gone, or unknown. */
 bool hl_plat_thread_cpu(struct hl_plat *plat, uint64_t tid, uint64_t *cpu_ns);
 
+/* What the system calls the process, as ps shows it: the file that was executed, cut where it
+ * is long, or what the program has called itself since. Any bytes but NUL, terminated; "" = unknown. */
+void hl_plat_program_name(struct hl_plat *plat, char name[HL_PLAT_NAME_BYTES]);
+
 /* The thread's own name, any bytes but NUL, terminated; "" = unnamed. false: gone or unknown. */
 bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES]);
 

@@ -28,6 +28,8 @@
 #include <errno.h>
 #include <libproc.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/sysctl.h>
 #include <time.h>
@@ -260,6 +262,21 @@ static void add_io(struct hl_plat *plat, struct hl_plat_process *process)
     process->read_bytes = info.ri_diskio_bytesread;
     process->written_bytes = info.ri_diskio_byteswritten;
     process->known |= HL_KNOWN(HL_PLAT_IO);
+}
+
+/* The short one is there always, and is cut to 15 bytes. */
+void hl_plat_program_name(struct hl_plat *plat, char name[HL_PLAT_NAME_BYTES])
+{
+    struct proc_bsdinfo info = {0};
+    int saved = errno;
+
+    (void)plat;
+    if (ask_about_process(PROC_PIDTBSDINFO, &info, (int)sizeof info) != 0)
+        memset(&info, 0, sizeof info);
+    const char *best = info.pbi_name[0] ? info.pbi_name : info.pbi_comm;
+    size_t most = info.pbi_name[0] ? sizeof info.pbi_name : sizeof info.pbi_comm;
+    snprintf(name, HL_PLAT_NAME_BYTES, "%.*s", (int)most, best);
+    errno = saved;
 }
 
 /* As the time of day that it was. 0 or an errno. */

@@ -50,6 +50,12 @@ void hl_plat_miss_of_thread(struct hl_plat *plat, enum hl_plat_key key, ssize_t 
         hl_plat_miss(plat, key, (int)-error);
 }
 
+/* The process has the name of its first thread. */
+void hl_plat_program_name(struct hl_plat *plat, char name[HL_PLAT_NAME_BYTES])
+{
+    (void)hl_plat_thread_name(plat, hl_plat_process_id(), name);
+}
+
 bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES])
 {
     int saved = errno;

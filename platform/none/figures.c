@@ -89,6 +89,12 @@ bool hl_plat_thread_cpu(struct hl_plat *plat, uint64_t tid, uint64_t *cpu_ns)
     return false;
 }
 
+void hl_plat_program_name(struct hl_plat *plat, char name[HL_PLAT_NAME_BYTES])
+{
+    (void)plat;
+    name[0] = 0;
+}
+
 bool hl_plat_thread_name(struct hl_plat *plat, uint64_t tid, char name[HL_PLAT_NAME_BYTES])
 {
     (void)plat;

@@ -321,6 +321,12 @@ bool hl_plat_host_name(char name[HL_PLAT_HOST_BYTES])
     return is_known;
 }
 
+void hl_plat_program_name(struct hl_plat *plat, char name[HL_PLAT_NAME_BYTES])
+{
+    (void)plat;
+    snprintf(name, HL_PLAT_NAME_BYTES, "%s", scripted.program_name ? scripted.program_name : "");
+}
+
 static uint64_t real_thread_id(void)
 {
 #if defined(__linux__)

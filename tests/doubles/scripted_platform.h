@@ -118,6 +118,7 @@ struct scripted {
     const struct hl_plat_copy *first_copy; /* NULL = none can be found */
     uint64_t main_thread_id;               /* 0 = not known */
     const char *host_name;                 /* NULL = cannot be told; at first "node7" */
+    const char *program_name;              /* NULL = cannot be told; at first it is so */
     bool env_untrusted;
     _Atomic uint64_t env_reads;
     bool barrier_missing;

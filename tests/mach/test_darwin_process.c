@@ -281,6 +281,28 @@ Test(darwin_process, its_age_counts_from_its_real_start)
     cr_assert_str_eq(hl_plat_why(plat, HL_PLAT_START), "the process seems to start in the future");
 }
 
+static const char *program_name(void)
+{
+    static char name[HL_PLAT_NAME_BYTES];
+    hl_plat_program_name(plat, name);
+    return name;
+}
+
+Test(darwin_process, its_name_is_the_longer_one_where_there_is_one)
+{
+    struct fake_process process = figures;
+    fake_process(process);
+    cr_assert_str_eq(program_name(), "");
+    memcpy(process.short_name, "sixteen bytes!!!", 16);
+    fake_process(process);
+    cr_assert_str_eq(program_name(), "sixteen bytes!!!");
+    memcpy(process.name, "thirty-two bytes, and no longer!", 32);
+    fake_process(process);
+    cr_assert_str_eq(program_name(), "thirty-two bytes, and no longer!");
+    fake_fail(FAKE_PIDINFO, 1, EPERM, false);
+    cr_assert_str_eq(program_name(), "");
+}
+
 Test(darwin_process, only_what_is_wanted_is_paid_for)
 {
     static const struct {

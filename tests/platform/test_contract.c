@@ -200,6 +200,24 @@ Test(self, a_name_is_cut_rather_than_refused)
     cr_assert_str_eq(own, name);
 }
 
+Test(self, the_program_is_called_what_ps_calls_it)
+{
+    struct hl_plat *plat = hl_plat_open();
+    char name[HL_PLAT_NAME_BYTES], shown[HL_PLAT_NAME_BYTES] = "";
+
+    memset(name, 'x', sizeof name);
+    hl_plat_program_name(plat, name);
+    cr_assert_not_null(memchr(name, 0, sizeof name));
+    if (!name[0])
+        cr_skip("this platform does not know names");
+    FILE *comm = fopen("/proc/self/comm", "r");
+    cr_assert_not_null(comm);
+    cr_assert_not_null(fgets(shown, sizeof shown, comm));
+    fclose(comm);
+    shown[strcspn(shown, "\n")] = 0;
+    cr_assert_str_eq(name, shown);
+}
+
 Test(self, the_host_is_called_what_the_system_calls_it)
 {
     struct utsname system;
@@ -366,6 +384,7 @@ Test(rules, no_function_changes_errno)
     KEEPS_ERRNO(hl_plat_key_is_signal_safe(1));
     KEEPS_ERRNO(hl_plat_name_self("name"));
     KEEPS_ERRNO(hl_plat_own_name(name));
+    KEEPS_ERRNO(hl_plat_program_name(plat, name));
     KEEPS_ERRNO(hl_plat_join(thread, MS));
     KEEPS_ERRNO(hl_plat_wait(plat, MS, &wait));
     KEEPS_ERRNO(hl_plat_wake(plat));

@@ -157,7 +157,8 @@ Test(launcher, with_children_each_has_a_log_of_its_own)
         uint64_t child = (uint64_t)log_fact(log, "child", i);
         size_t starts = 0, stops = 0;
         for (size_t j = 0; j < log->count; j++) {
-            starts += log->records[j].pid == child && strcmp(log->records[j].word, "start") == 0;
+            starts += log->records[j].pid == child && strcmp(log->records[j].word, "start") == 0 &&
+                      record_is(&log->records[j], "program", "plain");
             stops += log->records[j].pid == child && strcmp(log->records[j].word, "stop") == 0;
         }
         SAYS(log, starts >= 1 && stops <= 1, "child %zu: %zu starts, %zu stops", i, starts, stops);

@@ -202,15 +202,17 @@ Test(report, start_says_what_is_unusual_only_when_it_is)
     start.signal = 10;
     start.env_ignored = true;
     start.stacks = "interrupt";
-    RECORD(hl_report_start, &start,
-           "start version=0.1.0 platform=linux interval=50ms stall=never format=text cores=8 "
-           "phase_lines=8 busy_lines=3 stall_lines=10 clock=coarse fork=off "
-           "log=\"/var/log/my app.log\" signal=10 environment=ignored stacks=interrupt",
-           "\"start\",\"version\":\"0.1.0\",\"platform\":\"linux\",\"interval_ms\":50,"
-           "\"stall_ms\":0,\"format\":\"text\",\"cores\":8,\"phase_lines\":8,"
-           "\"busy_lines\":3,\"stall_lines\":10,\"clock\":\"coarse\",\"fork\":\"off\","
-           "\"log\":\"/var/log/my app.log\",\"signal\":10,\"environment\":\"ignored\","
-           "\"stacks\":\"interrupt\"");
+    start.program = "my app";
+    RECORD(
+        hl_report_start, &start,
+        "start version=0.1.0 platform=linux program=\"my app\" interval=50ms stall=never "
+        "format=text cores=8 phase_lines=8 busy_lines=3 stall_lines=10 clock=coarse fork=off "
+        "log=\"/var/log/my app.log\" signal=10 environment=ignored stacks=interrupt",
+        "\"start\",\"version\":\"0.1.0\",\"platform\":\"linux\",\"program\":\"my app\",\"interval_ms\":50,"
+        "\"stall_ms\":0,\"format\":\"text\",\"cores\":8,\"phase_lines\":8,"
+        "\"busy_lines\":3,\"stall_lines\":10,\"clock\":\"coarse\",\"fork\":\"off\","
+        "\"log\":\"/var/log/my app.log\",\"signal\":10,\"environment\":\"ignored\","
+        "\"stacks\":\"interrupt\"");
 }
 
 Test(report, a_heartbeat_outside_any_scope_has_no_headline)
@@ -996,12 +998,12 @@ static void compare_pair(struct walk *walk, struct fact *fact)
     static const char *const bytes[] = {"peak_rss", "vm", "read", "written", NULL};
     static const char *const roundeds[] = {"cpu", "run_delay", "cores", "quota", NULL};
     static const char *const strings[] = {
-        "tag",      "waits",  "version",      "platform",   "format",       "clock",
-        "fork",     "log",    "environment",  "active",     "innermost",    "phase",
-        "path",     "phases", "verdict",      "state",      "reason",       "key",
-        "variable", "value",  "accepted",     "used",       "syscall",      "wait",
-        "local",    "wchan",  "holder_phase", "root_phase", "root_verdict", "root_wait",
-        "lock#",    "phase#", "stacks",       NULL};
+        "tag",       "waits",    "version", "platform",     "program",    "format",
+        "clock",     "fork",     "log",     "environment",  "active",     "innermost",
+        "phase",     "path",     "phases",  "verdict",      "state",      "reason",
+        "key",       "variable", "value",   "accepted",     "used",       "syscall",
+        "wait",      "local",    "wchan",   "holder_phase", "root_phase", "root_verdict",
+        "root_wait", "lock#",    "phase#",  "stacks",       NULL};
     const char *key = fact->key;
     if (is_one_of(key, durations))
         expect_duration(next_member(walk, key, "_ms"), fact->value);

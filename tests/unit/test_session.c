@@ -36,6 +36,7 @@ Test(session, a_run_begins_with_its_settings_and_ends_with_its_totals)
     story.options.format = MONITOR_TEXT;
     story.options.tag = "billing";
     scripted.process_id = 4242;
+    scripted.program_name = "payroll";
     scripted.process.peak_rss_bytes = 1536 << 20;
     scripted.process.cpu_ns = 99 * S;
     scripted_thread(STORY_MONITOR_TID)->cpu_ns = 210 * MS;
@@ -43,9 +44,10 @@ Test(session, a_run_begins_with_its_settings_and_ends_with_its_totals)
     story_run(150 * S);
     const struct story_line *start = story_find("start", 0), *stop = story_find("stop", 0);
     story_expect_has(start, "[heartline 4242] start tag=billing version=");
-    story_expect_has(start, "platform=scripted interval=1m00s stall=2m00s format=text cores=8 "
-                            "phase_lines=8 busy_lines=3 stall_lines=10 clock=coarse fork=off "
-                            "log=callback stacks=passive");
+    story_expect_has(
+        start, "platform=scripted program=payroll interval=1m00s stall=2m00s format=text cores=8 "
+               "phase_lines=8 busy_lines=3 stall_lines=10 clock=coarse fork=off "
+               "log=callback stacks=passive");
     story_expect_has(stop, "elapsed=2m30s cpu_seconds=300.0 peak_rss=1.5GiB beats=2 stalls=0 "
                            "stalled_total=0.0s longest_stall=0.0s dropped=0 self_cpu=0.21s");
     cr_expect_eq(start, &story.lines[0]);

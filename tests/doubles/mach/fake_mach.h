@@ -79,6 +79,7 @@ struct fake_process {
     uint64_t read_bytes, written_bytes;
     uint64_t started_s, started_us; /* wall clock; 0 = when the world was made */
     bool is_traced;
+    char short_name[16], name[32]; /* full ones have no terminator */
 };
 void fake_process(struct fake_process process);
 

@@ -169,6 +169,8 @@ SAYS(PROC_PIDTBSDINFO == 3);
 HAS_BYTES(struct proc_bsdinfo, 136);
 LIES_AT(struct proc_bsdinfo, pbi_flags, 0);
 LIES_AT(struct proc_bsdinfo, pbi_pid, 12);
+LIES_AT(struct proc_bsdinfo, pbi_comm, 48);
+LIES_AT(struct proc_bsdinfo, pbi_name, 64);
 LIES_AT(struct proc_bsdinfo, pbi_start_tvsec, 120);
 LIES_AT(struct proc_bsdinfo, pbi_start_tvusec, 128);
 SAYS(PROC_FLAG_TRACED == 2);

@@ -198,11 +198,24 @@ static void read_start(struct fake_process *process)
     process->started_us = started_ns % NS_PER_S / 1000;
 }
 
+/* As XNU keeps it: the beginning of it, and more of it. */
+static void read_name(struct fake_process *process)
+{
+    char text[64] = "";
+
+    if (fake_read_file("/proc/self/comm", text, sizeof text) <= 0)
+        return;
+    text[strcspn(text, "\n")] = 0;
+    snprintf(process->short_name, sizeof process->short_name, "%.15s", text);
+    snprintf(process->name, sizeof process->name, "%.31s", text);
+}
+
 void fake_live_process(struct fake_process *process)
 {
     char text[4096];
 
     *process = (struct fake_process){0};
+    read_name(process);
     if (fake_read_file("/proc/self/status", text, sizeof text) > 0) {
         process->virtual_bytes = number(text, "\nVmSize:") * 1024;
         process->resident_bytes = number(text, "\nVmRSS:") * 1024;

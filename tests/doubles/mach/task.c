@@ -169,6 +169,8 @@ static void fill_bsd(struct proc_bsdinfo *info)
         .pbi_start_tvsec = process.started_s,
         .pbi_start_tvusec = process.started_us,
     };
+    memcpy(info->pbi_comm, process.short_name, sizeof info->pbi_comm);
+    memcpy(info->pbi_name, process.name, sizeof info->pbi_name);
 }
 
 static void fill_task(struct proc_taskinfo *info)
