@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes the parsers, the writers, the options, the scopes, limits and looks.
+# Fuzzes the parsers, the writers, the options, the scopes, limits, looks and programs.
 #
 #     tests/fuzz/fuzz.sh BUILD [SECONDS [NAME...]]
 #
