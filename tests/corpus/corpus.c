@@ -278,6 +278,12 @@ ROW(deadlock_json, .situation = "AB-BA as JSON", .args = {"situations", "cycles"
              "phase2='post ledger 0.*'"},
     .hangs = true)
 
+ROW(deadlock_run, .situation = "AB-BA in a program that knows nothing of Heartline",
+    .args = {CORPUS_TOOL, "run", STORY_PROGRAMS "/stranger", "deadlock"},
+    .env = {SHORT, "HEARTLINE_INTERVAL=200ms"},
+    .says = {"1 DEADLOCK members=2 phase1=none phase2=none"}, .never = {"STALL"},
+    .check = check_cycles, .also = EXACT, .hangs = true)
+
 /* ---- what looks like a mutex --------------------------------------------------------------------------- */
 
 #define BY_NOBODY "verdict=blocked state=S syscall=futex wait=futex* "
@@ -442,6 +448,75 @@ ROW(outer_limit, .situation = "an outer scope with a limit above churning ones",
 
 ROW(outer_without, .situation = "the same without a limit of its own",
     .args = {"situations", "outer"}, .never = {"STALL"})
+
+/* ---- nobody moves ------------------------------------------------------------------------------------------------------ */
+
+/* The last time before that moment that anybody moved, as far as the program told. */
+static long long woken_before(const struct log *log, int64_t at_ns)
+{
+    long long last = 0;
+    for (size_t i = 0; i < log_fact_count(log, "woke"); i++)
+        if (log_fact(log, "woke", i) <= at_ns)
+            last = log_fact(log, "woke", i);
+    return last;
+}
+
+/* Each is said when it is due, and none is older than the truth. */
+static const char *check_quiet_ages(const struct log *log)
+{
+    double due_ms = 0, low, high;
+    long long before = -1;
+    for (size_t i = 0; i < log_count(log, "QUIET"); i++) {
+        const struct record *quiet = log_find(log, "QUIET", i);
+        long long woken = woken_before(log, quiet->at_ns);
+        due_ms = woken == before ? 2 * due_ms : 300;
+        before = woken;
+        if (!record_ms(quiet, "for", &low, &high) || high < due_ms)
+            return text_of("before %.0f ms: %s", due_ms, quiet->line);
+        if (woken > 0 && low > (double)(quiet->at_ns - woken) / 1e6)
+            return text_of("the truth is %.0f ms: %s", (double)(quiet->at_ns - woken) / 1e6,
+                           quiet->line);
+    }
+    return NULL;
+}
+
+#define QUIET_AGES .check = check_quiet_ages, .also = "when it is due, and no older than the truth"
+
+ROW(quiet, .situation = "three wait for a signal, the first thread for a socket",
+    .args = {"situations", "quiet", "waits"}, .env = {JSON},
+    .says = {"1 QUIET | threads=4 waits='3 condvar; 1 recv:socket 127.0.0.1:{port}'"},
+    .never = {"STALL", "DEADLOCK"}, QUIET_AGES)
+
+ROW(quiet_lock,
+    .situation = "three wait for a mutex, its holder for a pipe, the first for a socket",
+    .args = {"situations", "quiet", "lock"},
+    .says = {"1 QUIET | threads=5 waits='3 mutex:{lock}; 1 recv:socket "
+             "127.0.0.1:{port}; 1 read:pipe'"},
+    .never = {"STALL", "DEADLOCK"}, QUIET_AGES)
+
+ROW(quiet_run, .situation = "a program that knows nothing of Heartline, and waits",
+    .args = {CORPUS_TOOL, "run", STORY_PROGRAMS "/stranger", "waits"},
+    .says = {"QUIET | threads=4 waits='3 condvar; 1 recv:socket 127.0.0.1:{port}'"},
+    .never = {"STALL", "DEADLOCK"}, QUIET_AGES)
+
+ROW(quiet_server, .situation = "a server that gets a request now and then",
+    .args = {"situations", "quiet", "server"}, .env = {JSON},
+    .says = {"QUIET | threads=1 waits='1 accept:socket 127.0.0.1:{port}'"},
+    .never = {"STALL", "DEADLOCK"}, QUIET_AGES)
+
+/* Where it was kept from its ticks, nobody moved, and it is right to say so. */
+static const char *check_ticks(const struct log *log)
+{
+    if (log_count(log, "QUIET") == 0)
+        return NULL;
+    long long longest = log_fact(log, "longest_ms", 0);
+    return longest >= 300 ? NOT_STAGED("it was kept from running for %lld ms", longest)
+                          : text_of("it must not say: %s", log_find(log, "QUIET", 0)->line);
+}
+
+ROW(quiet_ticks, .situation = "three wait, and one runs for a moment each 100 ms",
+    .args = {"situations", "quiet", "ticks"}, .never = {"STALL", "DEADLOCK"}, .check = check_ticks,
+    .also = "no QUIET")
 
 /* ---- the process is stopped ------------------------------------------------------------------------------------------ */
 

@@ -269,7 +269,7 @@ static const char *summary(const struct record *record)
         "verdict",   "cpu",    "run_delay",  "quota",       "throttled",    "ended", "members",
         "gap",       "gap_ms", "reason",     "progress",    "idle_for",     "state", "wait",
         "local",     "holder", "holder_tid", "holder_name", "holder_phase", "root",  "root_verdict",
-        "root_wait", "lock1",  "lock2",      "lock3"};
+        "root_wait", "lock1",  "lock2",      "lock3",       "threads",      "waits"};
     bool is_blocked = record_is(record, "verdict", "blocked");
     const char *text = record->word;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -299,7 +299,7 @@ static bool is_alike(const struct record *one, const struct record *other)
 
 static bool is_news(const struct log *log, size_t n)
 {
-    static const char *const words[] = {"STALL", "DEADLOCK", "PAUSED"};
+    static const char *const words[] = {"STALL", "DEADLOCK", "PAUSED", "QUIET"};
     bool is_word = false;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         is_word |= strcmp(log->records[n].word, words[i]) == 0;

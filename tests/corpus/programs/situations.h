@@ -13,5 +13,6 @@ extern const struct situation sign_situations[];
 extern const struct situation life_situations[];
 extern const struct situation stop_situations[];
 extern const struct situation blind_situations[];
+extern const struct situation quiet_situations[];
 
 #endif

@@ -303,6 +303,40 @@ static void tell_truth(const char *line)
 static char lines[1 << 20];
 static _Atomic size_t line_bytes;
 
+/* How a record's lines are told from others. */
+struct mark {
+    char as_text[64], as_json[64];
+};
+
+static struct {
+    struct mark mark;
+    void (*act)(void);
+} hook;
+
+static struct mark mark_of(const char *record)
+{
+    struct mark mark;
+    snprintf(mark.as_text, sizeof mark.as_text, "] %s ", record);
+    snprintf(mark.as_json, sizeof mark.as_json, "\"record\":\"%s\"", record);
+    return mark;
+}
+
+static bool contains(const char *line, size_t length, const char *part)
+{
+    return memmem(line, length, part, strlen(part)) != NULL;
+}
+
+static bool has_mark(const char *line, size_t length, const struct mark *mark)
+{
+    return contains(line, length, mark->as_text) || contains(line, length, mark->as_json);
+}
+
+void on_record(const char *record, void (*act)(void))
+{
+    hook.mark = mark_of(record);
+    hook.act = act;
+}
+
 static void hear(void *data, enum monitor_level level, const char *line, size_t length)
 {
     char text[4096 + 64];
@@ -310,6 +344,8 @@ static void hear(void *data, enum monitor_level level, const char *line, size_t 
     int all = snprintf(text, sizeof text, "@%lld %.*s\n", (long long)now_ns(), (int)length, line);
     put(text, (size_t)all);
     tell_truth(line);
+    if (hook.act && has_mark(line, length, &hook.mark))
+        hook.act();
     size_t used = line_bytes;
     if (used + length + 2 > sizeof lines)
         return;
@@ -318,21 +354,14 @@ static void hear(void *data, enum monitor_level level, const char *line, size_t 
     line_bytes = used + length + 1;
 }
 
-static bool contains(const char *line, size_t length, const char *part)
-{
-    return memmem(line, length, part, strlen(part)) != NULL;
-}
-
 static size_t count_heard(const char *record, const char *part)
 {
-    char as_text[64], as_json[64];
+    struct mark mark = mark_of(record);
     size_t count = 0, all = line_bytes;
-    snprintf(as_text, sizeof as_text, "] %s ", record);
-    snprintf(as_json, sizeof as_json, "\"record\":\"%s\"", record);
     for (size_t at = 0; at < all;) {
         const char *line = lines + at;
         size_t length = (size_t)((const char *)memchr(line, '\n', all - at) - line);
-        bool is_it = contains(line, length, as_text) || contains(line, length, as_json);
+        bool is_it = has_mark(line, length, &mark);
         count += is_it && (!part || contains(line, length, part));
         at += length + 1;
     }

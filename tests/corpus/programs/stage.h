@@ -48,6 +48,9 @@ bool heard(const char *record, size_t count, const char *part);
 void hear_stall_of(const char *thread);
 /* `count` recoveries. */
 void hear_recovered(size_t count);
+/* To be called before `begin`: at each such line `act` is, by the monitor's thread, so that
+ * no other one has to be awake to hear it. */
+void on_record(const char *record, void (*act)(void));
 
 /* A thread. Its tid is a fact by its name, and told before `enter` returns. */
 struct actor;
