@@ -31,12 +31,13 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MARK = 90
 PURE = [f'platform/linux/{name}.c' for name in ('parse', 'shape', 'calls')]
-STORY = ['story-tests', 'act', 'loader', 'sinks', 'storm']
+STORY = ['story-tests', 'act', 'loader', 'sinks', 'storm', 'plain', 'instrumented',
+         'instrumented-static', 'instrumented-module.so']
 PROGRAMS = {'unit': ['tests/unit/unit-tests'], 'platform': ['tests/platform/platform-tests'],
             'faked': ['tests/platform/faked-tests'],
-            'story': [f'tests/story/{name}' for name in STORY]}
+            'story': [f'tests/story/{name}' for name in STORY] + ['monitor/tool/heartline']}
 # The thread, start, stop and fork are seen in real programs only.
-LIVES = '@(lifecycle|forks|output|pauses)/*'
+LIVES = '@(lifecycle|forks|output|pauses|launcher)/*'
 SLOWEST = ('report', 'wake', 'stall')  # suites; they come last
 
 TOKEN = re.compile(r'''(?P<skip>/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|

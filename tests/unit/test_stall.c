@@ -186,9 +186,10 @@ Test(stall, a_reminder_does_not_wait_for_a_heartbeat)
 {
     story.options.interval_ms = 86400000;
     story_push(0, 1, "stuck");
-    story_run(5 * MINUTE);
-    story_expect_count("STALL", 2);
+    story_run(9 * MINUTE);
+    story_expect_count("STALL", 3);
     cr_expect_leq(story_find("STALL", 1)->at_ns, 4 * MINUTE + TICK);
+    cr_expect_leq(story_find("STALL", 2)->at_ns, 8 * MINUTE + TICK);
 }
 
 Test(stall, ten_hours_of_one_stall_are_at_most_twenty_lines)
