@@ -8,32 +8,10 @@
 # thread at a time, and its eight busy ones hardly let another have a turn.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
+tool=helgrind
 build=$1
 short=${2-}
-status=0
-command -v valgrind >/dev/null || { echo "reason: there is no valgrind"; exit 77; }
-export HEARTLINE_INTERVAL=1s HEARTLINE_STALL=off
-
-# suite NAME COMMAND...: where the program itself says that too little happened in this time for a
-# proof, that is no fault; a report always is.
-suite() {
-    local name=$1 result words=$build/helgrind/$1.txt
-    shift
-    mkdir -p "$build/helgrind"
-    "$here/valgrind.sh" helgrind "$build/helgrind/$name" timeout -k 5 900 "$@" >"$words" 2>&1
-    result=$?
-    if [ $result -eq 0 ]; then
-        echo "suite: helgrind $name"
-        return
-    fi
-    if grep -q 'this proves nothing' "$words" && ! grep -q 'have reports of helgrind' "$words"; then
-        echo "suite: helgrind $name (too slow here for its own count)"
-        return
-    fi
-    cat "$words"
-    echo "helgrind: $name failed with $result"
-    status=1
-}
+. "$here/suites.sh"
 
 suite minimal "$build/docs/examples/minimal"
 suite scope "$build/tests/stress/stress-scope_stress" --scopes 1000

@@ -6,30 +6,20 @@
 # --short leaves out the tests named in many_times. Ends with 1 on any report, 77 without valgrind.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
+tool=memcheck
 build=$1
 short=${2-}
-status=0
-command -v valgrind >/dev/null || { echo "reason: there is no valgrind"; exit 77; }
-export HEARTLINE_INTERVAL=1s HEARTLINE_STALL=off
+. "$here/suites.sh"
 
-# suite NAME COMMAND...
-suite() {
-    local name=$1 result
-    shift
-    "$here/valgrind.sh" memcheck "$build/memcheck/$name" "$@"
-    result=$?
-    if [ $result -eq 0 ]; then
-        echo "suite: memcheck $name"
-    else
-        echo "memcheck: $name failed with $result"
-        status=1
-    fi
-}
-
-left_out=()
+without_memory=monitor/without_memory_there_is_no_start_and_errno_is_as_it_was
+echo "not run: $without_memory (valgrind has no memory then, either)"
+left_out=("!$without_memory")
 if [ "$short" = --short ]; then
-    mapfile -t left_out < <(grep -v '^#' "$here/many_times" | sed 's/^/!/')
-    printf 'not run: %s (long, and more of the same)\n' "${left_out[@]#!}"
+    mapfile -t long < <(grep -v '^#' "$here/many_times")
+    printf 'not run: %s (long, and more of the same)\n' "${long[@]}"
+    left_out+=("${long[@]/#/!}")
+else
+    export VALGRIND_OPTS=--max-threads=10100 # one test has ten thousand
 fi
 suite unit "$build/tests/valgrind/unit-forked" "${left_out[@]}"
 suite minimal "$build/docs/examples/minimal"
