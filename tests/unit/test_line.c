@@ -320,6 +320,22 @@ Test(line, progress_without_samples_is_two_numbers)
     PAIR(hl_line_steps, " progress=1/3", ",\"progress_current\":1,\"progress_total\":3", &p);
 }
 
+/* INT64_MAX / 100 times over is where the hundredths decide. */
+Test(line, a_percentage_beyond_63_bits_is_a_real_number_in_json)
+{
+    const uint64_t most = INT64_MAX / 100;
+    struct hl_progress_view p = progress_of((most - 1) * 150, 150);
+    PAIR(hl_line_progress, " progress=13835058055282163550/150 percent=9223372036854775700",
+         ",\"progress_current\":13835058055282163550.0,\"progress_total\":150,"
+         "\"percent\":9223372036854775700",
+         &p);
+    p = progress_of(most * 150 + 149, 150);
+    PAIR(hl_line_progress, " progress=13835058055282163849/150 percent=9223372036854775899",
+         ",\"progress_current\":13835058055282163849.0,\"progress_total\":150,"
+         "\"percent\":9223372036854775899.0",
+         &p);
+}
+
 Test(line, an_unknown_total_gives_no_percent)
 {
     struct hl_progress_view p = progress_of(350, 0);
