@@ -191,7 +191,7 @@ static bool find_library(char found[PATH_MAX])
 {
     char own[PATH_MAX], path[2 * PATH_MAX];
     if (!hl_program_own_path(own)) {
-        hl_tool_complain("the path of this program cannot be told; is /proc mounted?");
+        hl_tool_complain("the path of this program cannot be told; on Linux that takes /proc");
         return false;
     }
     *strrchr(own, '/') = '\0';
@@ -288,12 +288,14 @@ int hl_tool_run(int count, char **arguments)
     int first = read_options(count, arguments);
     if (first <= 0)
         return first == 0 ? help() : HL_TOOL_USAGE;
-    hl_program_examine(arguments[first], &program);
+    if (!find_library(library) || !can_be_preloaded(library))
+        return HL_PROGRAM_CANNOT_RUN;
+    hl_program_examine(arguments[first], library, &program);
     if (program.status) {
         hl_tool_complain("%s; %s", program.why, program.remedy);
         return program.status;
     }
-    if (!find_library(library) || !can_be_preloaded(library) || !set_environment(&program, library))
+    if (!set_environment(&program, library))
         return HL_PROGRAM_CANNOT_RUN;
     return become(&program, count - first, arguments + first);
 }

@@ -21,92 +21,28 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define MOST_INTERPRETERS 5 /* scripts of scripts, as the kernel allows */
-#define LINK_IT "link it with libheartline instead"
-
-/* A file in memory. */
-struct image {
-    const unsigned char *bytes;
-    size_t size;
-};
-
-static void refuse(struct hl_program *program, int status, const char *remedy, const char *format,
-                   ...) __attribute__((format(printf, 4, 5)));
-
-static void refuse(struct hl_program *program, int status, const char *remedy, const char *format,
-                   ...)
-{
-    va_list arguments;
-
-    program->status = status;
-    program->remedy = remedy;
-    va_start(arguments, format);
-    vsnprintf(program->why, sizeof program->why, format, arguments);
-    va_end(arguments);
-}
-
-/* ---- the file ------------------------------------------------------------------------ */
-
-static bool open_image(const char *path, struct image *image)
-{
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat is;
-    void *bytes = MAP_FAILED;
-    int error;
-
-    *image = (struct image){(const unsigned char *)"", 0};
-    if (descriptor < 0)
-        return false;
-    bool is_empty = fstat(descriptor, &is) == 0 && is.st_size == 0;
-    if (!is_empty)
-        bytes = mmap(NULL, (size_t)is.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    error = errno;
-    close(descriptor);
-    errno = error;
-    if (bytes != MAP_FAILED)
-        *image = (struct image){bytes, (size_t)is.st_size};
-    return is_empty || bytes != MAP_FAILED;
-}
-
-static void close_image(struct image *image)
-{
-    if (image->size > 0)
-        munmap((void *)(uintptr_t)image->bytes, image->size);
-}
-
-/* A piece of it, or NULL where it has none there. */
-static const void *at(const struct image *image, uint64_t offset, uint64_t size)
-{
-    return offset <= image->size && size <= image->size - offset ? image->bytes + offset : NULL;
-}
-
-/* A text in it that ends before its end, or NULL. */
-static const char *text_at(const struct image *image, uint64_t offset)
-{
-    const char *text = at(image, offset, 1);
-
-    return text && memchr(text, 0, image->size - offset) ? text : NULL;
-}
+const int hl_program_scripts = 5;
 
 /* ---- as ELF ------------------------------------------------------------------------------- */
 
-static bool is_elf(const struct image *image)
+bool hl_program_is_binary(const struct hl_image *image)
 {
     return image->size >= EI_NIDENT && memcmp(image->bytes, ELFMAG, SELFMAG) == 0;
 }
 
-static const ElfW(Ehdr) * header_of(const struct image *image)
+static const ElfW(Ehdr) * header_of(const struct hl_image *image)
 {
-    return at(image, 0, sizeof(ElfW(Ehdr)));
+    return hl_image_at(image, 0, sizeof(ElfW(Ehdr)));
 }
 
 /* The next segment of that type, from the *from-th on. Copied, as a file may have it anywhere. */
-static bool segment(const struct image *image, uint32_t type, size_t *from, ElfW(Phdr) * segment)
+static bool segment(const struct hl_image *image, uint32_t type, size_t *from, ElfW(Phdr) * segment)
 {
     const ElfW(Ehdr) *header = header_of(image);
 
     while (header && *from < header->e_phnum) {
-        const void *one = at(image, header->e_phoff + *from * sizeof *segment, sizeof *segment);
+        const void *one =
+            hl_image_at(image, header->e_phoff + *from * sizeof *segment, sizeof *segment);
         if (!one)
             return false;
         memcpy(segment, one, sizeof *segment);
@@ -117,7 +53,7 @@ static bool segment(const struct image *image, uint32_t type, size_t *from, ElfW
     return false;
 }
 
-static bool first_segment(const struct image *image, uint32_t type, ElfW(Phdr) * first)
+static bool first_segment(const struct hl_image *image, uint32_t type, ElfW(Phdr) * first)
 {
     size_t from = 0;
 
@@ -125,15 +61,15 @@ static bool first_segment(const struct image *image, uint32_t type, ElfW(Phdr) *
 }
 
 /* The loader that it names, or NULL: it needs none. */
-static const char *loader_of(const struct image *image)
+static const char *loader_of(const struct hl_image *image)
 {
     ElfW(Phdr) one;
 
-    return first_segment(image, PT_INTERP, &one) ? text_at(image, one.p_offset) : NULL;
+    return first_segment(image, PT_INTERP, &one) ? hl_image_text(image, one.p_offset) : NULL;
 }
 
 /* Where in the file an address of the loaded program is; UINT64_MAX = nowhere. */
-static uint64_t offset_of(const struct image *image, uint64_t address)
+static uint64_t offset_of(const struct hl_image *image, uint64_t address)
 {
     ElfW(Phdr) one;
 
@@ -144,11 +80,11 @@ static uint64_t offset_of(const struct image *image, uint64_t address)
 }
 
 /* The i-th entry of the dynamic section; false behind the last. */
-static bool entry(const struct image *image, const ElfW(Phdr) * dynamic, size_t i,
+static bool entry(const struct hl_image *image, const ElfW(Phdr) * dynamic, size_t i,
                   ElfW(Dyn) * entry)
 {
     const void *one = (i + 1) * sizeof *entry <= dynamic->p_filesz
-                          ? at(image, dynamic->p_offset + i * sizeof *entry, sizeof *entry)
+                          ? hl_image_at(image, dynamic->p_offset + i * sizeof *entry, sizeof *entry)
                           : NULL;
 
     if (!one)
@@ -168,7 +104,7 @@ static bool is_sanitizer(const char *library)
     return false;
 }
 
-static uint64_t offset_of_names(const struct image *image, const ElfW(Phdr) * dynamic)
+static uint64_t offset_of_names(const struct hl_image *image, const ElfW(Phdr) * dynamic)
 {
     ElfW(Dyn) one;
 
@@ -179,7 +115,7 @@ static uint64_t offset_of_names(const struct image *image, const ElfW(Phdr) * dy
 }
 
 /* Its runtime wants to be the first library of all. */
-static void find_sanitizer(const struct image *image, struct hl_program *program)
+static void find_sanitizer(const struct hl_image *image, struct hl_program *program)
 {
     ElfW(Phdr) dynamic;
     ElfW(Dyn) one;
@@ -188,7 +124,8 @@ static void find_sanitizer(const struct image *image, struct hl_program *program
         return;
     uint64_t names = offset_of_names(image, &dynamic);
     for (size_t i = 0; names != UINT64_MAX && entry(image, &dynamic, i, &one); i++) {
-        const char *name = one.d_tag == DT_NEEDED ? text_at(image, names + one.d_un.d_val) : NULL;
+        const char *name =
+            one.d_tag == DT_NEEDED ? hl_image_text(image, names + one.d_un.d_val) : NULL;
         if (name && is_sanitizer(name) && strlen(name) < sizeof program->preload_first)
             strcpy(program->preload_first, name);
     }
@@ -202,7 +139,7 @@ static bool is_same_loader(const char *loader, const char *ours)
                                          a.st_dev == b.st_dev && a.st_ino == b.st_ino);
 }
 
-static void examine_elf(const struct image *image, const struct image *own, const char *what,
+static void examine_elf(const struct hl_image *image, const struct hl_image *own, const char *what,
                         struct hl_program *program)
 {
     const ElfW(Ehdr) *header = header_of(image), *ours = header_of(own);
@@ -210,18 +147,19 @@ static void examine_elf(const struct image *image, const struct image *own, cons
 
     if (image->bytes[EI_CLASS] != own->bytes[EI_CLASS] || !header ||
         header->e_machine != ours->e_machine) {
-        refuse(program, HL_PROGRAM_CANNOT_RUN, "use a Heartline that was built for it",
-               "%s is built for another processor than Heartline", what);
+        hl_program_refuse(program, HL_PROGRAM_CANNOT_RUN, "use a Heartline that was built for it",
+                          "%s is built for another processor than Heartline", what);
         return;
     }
     loader = loader_of(image);
     if (!loader)
-        refuse(program, HL_PROGRAM_CANNOT_RUN, LINK_IT,
-               "%s is statically linked, and only a dynamic loader preloads", what);
+        hl_program_refuse(program, HL_PROGRAM_CANNOT_RUN, HL_PROGRAM_LINK_IT,
+                          "%s is statically linked, and only a dynamic loader preloads", what);
     else if (our_loader && !is_same_loader(loader, our_loader))
-        refuse(program, HL_PROGRAM_CANNOT_RUN, "use a Heartline that was built for that one",
-               "%s is for another C library: its loader is %s, Heartline's is %s", what, loader,
-               our_loader);
+        hl_program_refuse(program, HL_PROGRAM_CANNOT_RUN,
+                          "use a Heartline that was built for that one",
+                          "%s is for another C library: its loader is %s, Heartline's is %s", what,
+                          loader, our_loader);
     else
         find_sanitizer(image, program);
 }
@@ -246,129 +184,23 @@ static bool has_more_rights(const char *path, const char **which)
     return true;
 }
 
-/* ---- any file --------------------------------------------------------------------------------- */
+/* ---- a program -------------------------------------------------------------------------------- */
 
-static void examine_file(const char *path, const struct image *own, int depth,
-                         struct hl_program *program);
-
-/* #! and what stands behind it. */
-static void examine_script(const struct image *image, const char *path, const struct image *own,
-                           int depth, struct hl_program *program)
+void hl_program_examine_binary(const struct hl_binary *binary, struct hl_program *program)
 {
-    char interpreter[PATH_MAX];
-    const char *begin = (const char *)image->bytes + 2;
-    const char *end = (const char *)image->bytes + image->size;
-
-    while (begin < end && (*begin == ' ' || *begin == '\t'))
-        begin++;
-    size_t length = 0;
-    while (begin + length < end && !strchr(" \t\n", begin[length]) && begin[length])
-        length++;
-    if (length == 0 || length >= sizeof interpreter) {
-        refuse(program, HL_PROGRAM_CANNOT_RUN, "name it behind #!",
-               "%s is a script that does not say what runs it", path);
-        return;
-    }
-    memcpy(interpreter, begin, length);
-    interpreter[length] = 0;
-    if (depth == MOST_INTERPRETERS)
-        refuse(program, HL_PROGRAM_CANNOT_RUN, "name a program behind #!",
-               "%s is a script of a script of a script: the kernel runs no more than %d", path,
-               MOST_INTERPRETERS);
-    else
-        examine_file(interpreter, own, depth + 1, program);
-}
-
-static bool looks_like_text(const struct image *image)
-{
-    return !memchr(image->bytes, 0, image->size < 256 ? image->size : 256);
-}
-
-static void say_unreadable(const char *path, struct hl_program *program)
-{
-    int status = errno == ENOENT ? HL_PROGRAM_NOT_FOUND : HL_PROGRAM_CANNOT_RUN;
-
-    refuse(program, status, "its file has to be readable", "%s cannot be read: %s", path,
-           strerror(errno));
-}
-
-static void examine_image(const struct image *image, const char *path, const struct image *own,
-                          int depth, struct hl_program *program)
-{
+    struct hl_image own;
     const char *which;
 
-    if (is_elf(image) && has_more_rights(path, &which)) /* the kernel gives none to scripts */
-        refuse(program, HL_PROGRAM_CANNOT_RUN, LINK_IT,
-               "%s: %s, so its loader preloads nothing for whoever calls it", path, which);
-    else if (is_elf(image))
-        examine_elf(image, own, path, program);
-    else if (image->size >= 2 && memcmp(image->bytes, "#!", 2) == 0)
-        examine_script(image, path, own, depth, program);
-    else if (depth == 0 && looks_like_text(image))
-        program->needs_shell = true;
-    else
-        refuse(program, HL_PROGRAM_CANNOT_RUN, "run a program or a script",
-               "%s is neither a program nor a script", path);
-}
-
-static void examine_file(const char *path, const struct image *own, int depth,
-                         struct hl_program *program)
-{
-    struct image image;
-    struct stat is;
-
-    if (stat(path, &is) != 0)
-        refuse(program, errno == ENOENT ? HL_PROGRAM_NOT_FOUND : HL_PROGRAM_CANNOT_RUN,
-               "look for a typing error",
-               depth ? "%s, which runs the script, is not there: %s" : "%s is not there: %s", path,
-               strerror(errno));
-    else if (S_ISDIR(is.st_mode))
-        refuse(program, HL_PROGRAM_CANNOT_RUN, "name a program in it", "%s is a folder", path);
-    else if (!S_ISREG(is.st_mode) || access(path, X_OK) != 0)
-        refuse(program, HL_PROGRAM_CANNOT_RUN, "chmod +x makes a file executable",
-               "%s is not executable", path);
-    else if (!open_image(path, &image)) {
-        say_unreadable(path, program);
+    if (has_more_rights(binary->path, &which)) { /* the kernel gives none to scripts */
+        hl_program_refuse(program, HL_PROGRAM_CANNOT_RUN, HL_PROGRAM_LINK_IT,
+                          "%s: %s, so its loader preloads nothing for whoever calls it",
+                          binary->path, which);
+    } else if (!hl_image_open("/proc/self/exe", &own)) {
+        hl_program_refuse(program, HL_PROGRAM_CANNOT_RUN, "mount /proc",
+                          "Heartline's own program cannot be read: %s", strerror(errno));
     } else {
-        examine_image(&image, path, own, depth, program);
-        close_image(&image);
-    }
-}
-
-/* ---- looking for it ------------------------------------------------------------------------------ */
-
-static bool is_executable_file(const char *path)
-{
-    struct stat is;
-
-    return stat(path, &is) == 0 && S_ISREG(is.st_mode) && access(path, X_OK) == 0;
-}
-
-/* In PATH, as execvp does: one that may not be executed counts where there is no better one. */
-static bool find_in_path(const char *name, char found[PATH_MAX])
-{
-    const char *path = getenv("PATH");
-    bool is_there = false;
-
-    if (!path)
-        path = "/bin:/usr/bin";
-    for (const char *from = path;; from++) {
-        size_t length = strcspn(from, ":");
-        char candidate[PATH_MAX];
-        int size = snprintf(candidate, sizeof candidate, "%.*s%s%s", (int)length, from,
-                            length ? "/" : "./", name);
-        if (size > 0 && (size_t)size < sizeof candidate) {
-            bool is_best = is_executable_file(candidate);
-            if (is_best || (!is_there && access(candidate, F_OK) == 0)) {
-                memcpy(found, candidate, (size_t)size + 1);
-                is_there = true;
-            }
-            if (is_best)
-                return true;
-        }
-        from += length;
-        if (!*from)
-            return is_there;
+        examine_elf(&binary->image, &own, binary->path, program);
+        hl_image_close(&own);
     }
 }
 
@@ -380,25 +212,4 @@ bool hl_program_own_path(char path[PATH_MAX])
         return false;
     path[size] = 0;
     return true;
-}
-
-void hl_program_examine(const char *name, struct hl_program *program)
-{
-    struct image own;
-
-    *program = (struct hl_program){0};
-    if (strchr(name, '/')) {
-        snprintf(program->path, sizeof program->path, "%s", name);
-    } else if (!*name || !find_in_path(name, program->path)) {
-        refuse(program, HL_PROGRAM_NOT_FOUND, "look for a typing error, or name its path",
-               "%s is in none of the folders of PATH", *name ? name : "\"\"");
-        return;
-    }
-    if (!open_image("/proc/self/exe", &own)) {
-        refuse(program, HL_PROGRAM_CANNOT_RUN, "mount /proc",
-               "Heartline's own program cannot be read: %s", strerror(errno));
-        return;
-    }
-    examine_file(program->path, &own, 0, program);
-    close_image(&own);
 }

@@ -15,7 +15,7 @@ forbid() {
     status=1
 }
 
-forbid 'an operating-system conditional outside platform/' 'monitor include platform/frames.h platform/frames.c platform/host.c platform/log_file.c' \
+forbid 'an operating-system conditional outside platform/' 'monitor include platform/frames.h platform/frames.c platform/host.c platform/log_file.c platform/program.h platform/program.c' \
     '__linux|linux__|__APPLE__|__MACH__|_WIN32|_WIN64|__FreeBSD|__NetBSD|__OpenBSD|__sun\b|__ANDROID__|__GLIBC__|__unix'
 forbid 'a system header that only one system has, outside platform/' 'monitor include' \
     '#[[:space:]]*include[[:space:]]*<(linux|mach|asm|sys/(syscall|prctl|epoll|eventfd|timerfd|sysinfo|event))[/.]'
@@ -31,7 +31,7 @@ forbid 'a public header includes something internal' 'include' \
 for header in $(grep -rhoE --include='*.[ch]' '#[[:space:]]*include[[:space:]]*"[^"]+"' platform |
     sed 's/.*"\(.*\)"/\1/' | sort -u); do
     case $header in
-    ../platform.h | ../program.h | platform.h | frames.h | ../log_file.h | log_file.h) continue ;;
+    ../platform.h | ../program.h | program.h | platform.h | frames.h | ../log_file.h | log_file.h) continue ;;
     esac
     ls platform/*/"$header" >/dev/null 2>&1 && continue
     echo "platform/ includes \"$header\", which is not beside it"

@@ -399,7 +399,7 @@ static void examine(const char *name, const struct fuzz_input *input)
     memset(program, 'x', sizeof *program);
     int free_before = lowest_free_descriptor();
     is_examining = true;
-    hl_program_examine(name, program);
+    hl_program_examine(name, "/no/such/library", program);
     is_examining = false;
     MUST(maps_open == 0, "%d files are still in memory", maps_open);
     MUST(lowest_free_descriptor() == free_before, "a file is still open");

@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <link.h>
 
+#define LIBRARY "/usr/lib/libheartline.so.0" /* not read: the calling program is */
+
 static char folder[] = "/tmp/program-XXXXXX";
 static char path[64];
 static unsigned char *own;
@@ -41,7 +43,7 @@ static int examine(const void *bytes, size_t size)
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
     cr_assert(write(file, bytes, size) == (ssize_t)size && fchmod(file, 0755) == 0);
     close(file);
-    hl_program_examine(path, &program);
+    hl_program_examine(path, LIBRARY, &program);
     cr_assert(program.status == 0 || program.status == HL_PROGRAM_CANNOT_RUN ||
               program.status == HL_PROGRAM_NOT_FOUND);
     cr_assert(program.status == 0 || (program.why[0] && program.remedy));
@@ -184,18 +186,18 @@ Test(program, a_name_without_a_slash_is_looked_for_in_path)
     examine(own, own_size);
     snprintf(both, sizeof both, "/no/such/folder::%s", folder);
     setenv("PATH", both, 1);
-    hl_program_examine("program", &program);
+    hl_program_examine("program", LIBRARY, &program);
     cr_expect(program.status == 0 && strcmp(program.path, path) == 0, "%s", program.why);
     chmod(path, 0644);
-    hl_program_examine("program", &program);
+    hl_program_examine("program", LIBRARY, &program);
     cr_expect_eq(program.status, HL_PROGRAM_CANNOT_RUN);
-    hl_program_examine("no-program", &program);
+    hl_program_examine("no-program", LIBRARY, &program);
     cr_expect_eq(program.status, HL_PROGRAM_NOT_FOUND);
-    hl_program_examine("", &program);
+    hl_program_examine("", LIBRARY, &program);
     cr_expect_eq(program.status, HL_PROGRAM_NOT_FOUND);
     char long_name[PATH_MAX + 2];
     memset(long_name, '/', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
-    hl_program_examine(long_name, &program);
+    hl_program_examine(long_name, LIBRARY, &program);
     cr_expect_neq(program.status, 0);
 }
