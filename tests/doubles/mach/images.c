@@ -106,6 +106,25 @@ static struct image *image_at(uint32_t index)
     return index < image_count ? &images[index] : NULL;
 }
 
+/* As Apple's: with whatever the caller of the program said in it. */
+int _NSGetExecutablePath(char *path, uint32_t *size)
+{
+    char own[512];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+    int whole;
+
+    if (length < 0)
+        return -1;
+    own[length] = '\0';
+    whole = snprintf(NULL, 0, "/.%s", own);
+    if (whole < 0 || *size < (uint32_t)whole + 1) {
+        *size = (uint32_t)whole + 1;
+        return -1;
+    }
+    snprintf(path, *size, "/.%s", own);
+    return 0;
+}
+
 uint32_t _dyld_image_count(void)
 {
     fake_enter(FAKE_DYLD);

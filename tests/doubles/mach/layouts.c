@@ -252,4 +252,5 @@ FITS(pthread_setname_np, int(const char *));
 FITS(pthread_main_np, int(void));
 FITS(_dyld_get_image_header, const struct mach_header *(uint32_t));
 FITS(_dyld_get_image_vmaddr_slide, intptr_t(uint32_t));
+FITS(_NSGetExecutablePath, int(char *, uint32_t *));
 FITS(clock_gettime_nsec_np, uint64_t(clockid_t));

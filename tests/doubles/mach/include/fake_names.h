@@ -47,6 +47,7 @@
 #define _dyld_get_image_vmaddr_slide fake_dyld_get_image_vmaddr_slide
 #define _dyld_register_func_for_add_image fake_dyld_register_func_for_add_image
 #define _dyld_register_func_for_remove_image fake_dyld_register_func_for_remove_image
+#define _NSGetExecutablePath fake_NSGetExecutablePath
 
 #define pthread_mach_thread_np fake_pthread_mach_thread_np
 #define pthread_get_stackaddr_np fake_pthread_get_stackaddr_np

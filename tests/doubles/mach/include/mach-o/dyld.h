@@ -20,5 +20,6 @@ void _dyld_register_func_for_add_image(void (*added)(const struct mach_header *h
                                                      intptr_t slide));
 void _dyld_register_func_for_remove_image(void (*removed)(const struct mach_header *header,
                                                           intptr_t slide));
+int _NSGetExecutablePath(char *path, uint32_t *size);
 
 #endif
