@@ -142,7 +142,9 @@ static void examine_file(const char *path, const char *library, int depth,
 
     if (stat(path, &is) != 0)
         hl_program_refuse(program, errno == ENOENT ? HL_PROGRAM_NOT_FOUND : HL_PROGRAM_CANNOT_RUN,
-                          "look for a typing error",
+                          depth && path[strlen(path) - 1] == '\r'
+                              ? "its lines end with carriage returns: take them out (dos2unix)"
+                              : "look for a typing error",
                           depth ? "%s, which runs the script, is not there: %s"
                                 : "%s is not there: %s",
                           path, strerror(errno));
@@ -200,8 +202,15 @@ static bool find_in_path(const char *name, char found[PATH_MAX])
 void hl_program_examine(const char *name, const char *library, struct hl_program *program)
 {
     *program = (struct hl_program){0};
+    if (strlen(name) >= sizeof program->path) {
+        hl_program_refuse(program, HL_PROGRAM_CANNOT_RUN,
+                          "go to its folder, and name it from there",
+                          "%.64s… is a path of %zu bytes, and the system takes no more than %zu",
+                          name, strlen(name), sizeof program->path - 1);
+        return;
+    }
     if (strchr(name, '/')) {
-        snprintf(program->path, sizeof program->path, "%s", name);
+        strcpy(program->path, name);
     } else if (!*name || !find_in_path(name, program->path)) {
         hl_program_refuse(program, HL_PROGRAM_NOT_FOUND,
                           "look for a typing error, or name its path",

@@ -1,19 +1,37 @@
 /* monitor/tool/heartline.c - the command-line tool: which command, and help. */
 #include "tool.h"
 
+#include "../encoding.h"
+
 #include <heartline/monitor.h>
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+/* Names come from arguments and from files: nothing of them may act on a terminal. */
+static void put_plain(const char *text, FILE *to)
+{
+    char escaped[HL_ESCAPED_BYTES];
+    size_t length = strlen(text);
+    for (size_t at = 0, taken; at < length; at += taken) {
+        size_t size = hl_escape(text + at, length - at, escaped, &taken);
+        if (text[at] == '"')
+            fputc('"', to);
+        else
+            fwrite(escaped, 1, size, to);
+    }
+}
+
 void hl_tool_complain(const char *format, ...)
 {
+    static char text[32768]; /* some paths */
     va_list arguments;
-    fputs("heartline: ", stderr);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    fputs("heartline: ", stderr);
+    put_plain(text, stderr);
     fputc('\n', stderr);
 }
 

@@ -137,6 +137,12 @@ static bool add_path(const char *name, const char *path)
         hl_tool_complain("--log %s: the present folder cannot be told: %s", path, strerror(errno));
         return false;
     }
+    if (strchr(folder, '\n')) {
+        hl_tool_complain("--log %s: the present folder has a line feed in its name (%s); give the "
+                         "path from another one",
+                         path, folder);
+        return false;
+    }
     return add_line(name, folder, path);
 }
 
@@ -206,15 +212,16 @@ static bool find_library(char found[PATH_MAX])
     return false;
 }
 
+/* A ticket has lines. */
 static bool can_be_preloaded(const char *library)
 {
-    size_t good = strcspn(library, hl_plat_preload_separators);
-    if (!library[good])
+    size_t good = strcspn(library, hl_plat_preload_separators), line = strcspn(library, "\n");
+    if (!library[good] && !library[line])
         return true;
     hl_tool_complain(
         "%s cannot be preloaded: its path has a '%c', which separates paths; install it "
         "elsewhere",
-        library, library[good]);
+        library, library[good < line ? good : line]);
     return false;
 }
 

@@ -5,6 +5,7 @@
  * the loader would, and compared with the calling program's own.
  */
 #define _GNU_SOURCE
+#include "../platform.h"
 #include "../program.h"
 
 #include <elf.h>
@@ -126,7 +127,8 @@ static void find_sanitizer(const struct hl_image *image, struct hl_program *prog
     for (size_t i = 0; names != UINT64_MAX && entry(image, &dynamic, i, &one); i++) {
         const char *name =
             one.d_tag == DT_NEEDED ? hl_image_text(image, names + one.d_un.d_val) : NULL;
-        if (name && is_sanitizer(name) && strlen(name) < sizeof program->preload_first)
+        bool is_one_name = name && !name[strcspn(name, hl_plat_preload_separators)];
+        if (is_one_name && is_sanitizer(name) && strlen(name) < sizeof program->preload_first)
             strcpy(program->preload_first, name);
     }
 }

@@ -248,7 +248,8 @@ static void want_runtime(const struct fuzz_file *file, struct want *want)
     for (size_t n = 0; entry_at(file, &table, n, &entry); n++) {
         const char *name =
             entry.d_tag == DT_NEEDED ? text_in(file, names + entry.d_un.d_val) : NULL;
-        if (name && is_runtime(name) && strlen(name) < sizeof want->preload_first)
+        bool is_one_name = name && !strpbrk(name, " :");
+        if (is_one_name && is_runtime(name) && strlen(name) < sizeof want->preload_first)
             strcpy(want->preload_first, name);
     }
 }
@@ -359,7 +360,10 @@ static void meet_path(const struct hl_program *program, const char *name)
 {
     size_t length = strlen(program->path), tail = strlen(name);
     bool is_end = length >= tail && strcmp(program->path + length - tail, name) == 0;
-    if (strchr(name, '/'))
+    if (tail >= PATH_MAX)
+        MUST(program->status == HL_PROGRAM_CANNOT_RUN && length == 0, "%d: %s", program->status,
+             program->path);
+    else if (strchr(name, '/'))
         MUST(strcmp(program->path, name) == 0, "%s, not %s", program->path, name);
     else if (program->path[0])
         MUST(is_end && length > tail && program->path[length - tail - 1] == '/',
@@ -410,12 +414,12 @@ static void examine(const char *name, const struct fuzz_input *input)
 }
 
 /* The text of that file, or without one the other text. */
-static void fill_text(char text[PATH_MAX], const char *file_name, const char *other)
+static void fill_text(char *text, size_t capacity, const char *file_name, const char *other)
 {
     const struct fuzz_file *file = fuzz_file(file_name);
     struct fuzz_input bytes =
         fuzz_over(file ? (const uint8_t *)file->bytes : NULL, file ? file->size : 0);
-    fuzz_text(&bytes, text, PATH_MAX);
+    fuzz_text(&bytes, text, capacity);
     if (!file)
         strcpy(text, other);
 }
@@ -423,13 +427,13 @@ static void fill_text(char text[PATH_MAX], const char *file_name, const char *ot
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char variable[5 + PATH_MAX] = "PATH=";
-    char name[PATH_MAX];
+    char name[PATH_MAX + 100]; /* it may be too long */
     struct fuzz_input input = fuzz_over(data, size);
     fuzz_files_begin(data, size);
     open_programs();
     putenv(variable);
-    fill_text(variable + strlen("PATH="), "PATH", "/no/such/folder");
-    fill_text(name, "name", OF_DESCRIPTOR "100");
+    fill_text(variable + strlen("PATH="), PATH_MAX, "PATH", "/no/such/folder");
+    fill_text(name, sizeof name, "name", OF_DESCRIPTOR "100");
     examine(name, &input);
     close_programs();
     fuzz_files_end();

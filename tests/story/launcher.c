@@ -6,6 +6,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -460,8 +461,31 @@ Test(launcher, a_script_is_refused_for_what_runs_it)
     expect_refusal(run_script("#! /tmp"), CANNOT_RUN, "/tmp is a folder");
     expect_refusal(run_script("#!"), CANNOT_RUN, "does not say what runs it");
     expect_refusal(run_script("#! " PLAIN "-is-not-there"), NOT_FOUND, "which runs the script");
+    expect_refusal(run_script("#!/bin/sh\r"), NOT_FOUND, "/bin/sh\\r, which runs");
+    expect_refusal(run_script("#!/bin/sh\r"), NOT_FOUND, "carriage returns");
     ENDS_WITH(run_script("#!/bin/true"), 0);
     ENDS_WITH(run_script("#! /usr/bin/env -S true"), 0);
+}
+
+/* A file may have been made to be refused. */
+Test(launcher, no_byte_of_a_refusal_acts_on_a_terminal)
+{
+    NEEDS_TOOL;
+    expect_refusal(run_script("#!/no/\033]0;owned\007\x9b\xff\xe2\x80\xae"), NOT_FOUND,
+                   "/no/\\u001b]0;owned\\u0007\\ufffd\\ufffd\\u202e, which runs");
+    expect_refusal(RUN("/no/such\nprogram \"x\""), NOT_FOUND, "/no/such\\nprogram \"x\" is not");
+}
+
+/* What would be left of it might be another program. */
+Test(launcher, a_name_that_is_too_long_is_not_cut)
+{
+    NEEDS_TOOL;
+    static char name[PATH_MAX + 16];
+    memset(name, '/', sizeof name);
+    strcpy(name + PATH_MAX - 1 - strlen("/bin/echo"), "/bin/echo");
+    ENDS_WITH(RUN(name, "said"), 0);
+    strcat(name, "x");
+    expect_refusal(RUN(name, "said"), CANNOT_RUN, "a path of 4096 bytes");
 }
 
 Test(launcher, options_that_are_not_understood_are_refused_with_what_is)
