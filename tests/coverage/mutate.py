@@ -210,7 +210,7 @@ def stages_of(path):
     steps = [f'@({"|".join(sorted(suites))})/*' for suites in (own, others) if suites]
     steps += [f'!({"|".join(SLOWEST)})/*', f'@({"|".join(SLOWEST)})/*']
     stages = [('unit', step) for step in steps]
-    return stages[:1] + [('story', LIVES)] + stages[1:] if name == 'monitor' else stages
+    return stages[:1] + [('story', LIVES)] + stages[1:] if name in ('monitor', 'preload') else stages
 
 
 def cpu_of_children():

@@ -357,6 +357,7 @@ Test(parse_mountinfo, refuses_what_is_none)
         "30 23 0:26 / relative rw - cgroup2 none rw",
         "30 23 0:26   rw - cgroup2 none rw",
         "30 23 0:26 /  rw - cgroup2 none rw",
+        "30 23 0:26  /sys rw - cgroup2 none rw",
     };
     struct hl_plat_mount mount;
 
@@ -631,6 +632,7 @@ Test(parse_maps, refuses_what_is_none)
         "1000-2000",
         "1000-2000 rw",
         "1000-2000 rw-p 0 0",
+        "1000-2000 rw- 0 00:00 0 \n",
         "2000-1000 rw-p 0 00:00 0 \n",
         "1000-1000 rw-p 0 00:00 0 \n",
         "1000-11112222333344445555 rw-p 0 00:00 0 \n",

@@ -519,6 +519,17 @@ Test(sink, the_rest_of_a_line_is_not_the_beginning_of_an_emptied_file)
     }
 }
 
+Test(sink, nor_is_its_last_byte)
+{
+    open_to("/tmp/run.log");
+    scripted_next_write((ptrdiff_t)strlen("first line"));
+    scripted_next_write(-ENOSPC);
+    cr_assert(say("first line\n"));
+    empty_file();
+    cr_expect(say("second\n"));
+    cr_expect_str_eq(scripted.log, "second\n");
+}
+
 Test(sink, standard_error_in_a_file_that_was_emptied_begins_with_a_whole_line)
 {
     open_to(NULL);
