@@ -9,6 +9,7 @@ static const struct {
     {"cpu", HL_PLAT_CPU},
     {"cores", HL_PLAT_CORES},
     {"rss", HL_PLAT_RSS},
+    {"rss_limit", HL_PLAT_MEMORY},
     {"peak_rss", HL_PLAT_PEAK_RSS},
     {"vm", HL_PLAT_VM},
     {"threads", HL_PLAT_THREADS},
@@ -132,8 +133,8 @@ static void say_what_memory_hides(struct hl_session *session)
 void hl_reasons_at_beat(struct hl_session *session)
 {
     static const enum hl_plat_key of_the_process[] = {
-        HL_PLAT_CPU, HL_PLAT_CORES,   HL_PLAT_RSS, HL_PLAT_PEAK_RSS,
-        HL_PLAT_VM,  HL_PLAT_THREADS, HL_PLAT_IO};
+        HL_PLAT_CPU,      HL_PLAT_CORES, HL_PLAT_RSS,     HL_PLAT_MEMORY,
+        HL_PLAT_PEAK_RSS, HL_PLAT_VM,    HL_PLAT_THREADS, HL_PLAT_IO};
     uint32_t known = session->process.known | session->limits.known;
     for (size_t i = 0; i < sizeof of_the_process / sizeof of_the_process[0]; i++)
         if (!hl_is_known(known, of_the_process[i]))

@@ -322,7 +322,8 @@ static void fill_process(struct hl_session *session, uint64_t now, struct hl_bea
     event->cpu_milli = hl_rate_cores_milli(session->window_used_ns, event->window_ns);
     event->cores_milli = cores_milli(session);
     event->rss_bytes = hl_if_known(known, HL_PLAT_RSS, process->rss_bytes);
-    event->rss_limit_bytes = session->limits.memory_bytes;
+    event->rss_limit_bytes =
+        hl_if_known(session->limits.known, HL_PLAT_MEMORY, session->limits.memory_bytes);
     event->peak_rss_bytes = highest_rss(session, process);
     event->vm_bytes = hl_if_known(known, HL_PLAT_VM, process->vm_bytes);
     event->threads = hl_if_known(known, HL_PLAT_THREADS, process->threads);

@@ -21,7 +21,7 @@
 
 #include "../platform/platform.h"
 
-#define HL_SHOWN_KEYS 17 /* that an `unavailable` line may name */
+#define HL_SHOWN_KEYS 18 /* that an `unavailable` line may name */
 
 struct hl_session {
     struct hl_config config;

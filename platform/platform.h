@@ -179,6 +179,7 @@ enum hl_plat_key {
     HL_PLAT_IO,          /* read and written bytes */
     HL_PLAT_START,       /* since when the process runs */
     HL_PLAT_CORES,       /* how many the process may use */
+    HL_PLAT_MEMORY,      /* how much of it the process may use */
     HL_PLAT_THREAD_LIST, /* which threads there are */
     HL_PLAT_THREAD_CPU,
     HL_PLAT_THREAD_NAME,
@@ -216,9 +217,9 @@ void hl_plat_process(struct hl_plat *plat, uint32_t wanted, struct hl_plat_proce
 
 /* What the process may use. Slow (some files are read): at start, and now and then. */
 struct hl_plat_limits {
-    uint32_t known;        /* HL_PLAT_CORES */
+    uint32_t known;        /* HL_PLAT_CORES, HL_PLAT_MEMORY */
     uint32_t cores_milli;  /* 8000 = eight cores: the smaller of affinity and CPU quota */
-    uint64_t memory_bytes; /* 0 = no limit known */
+    uint64_t memory_bytes; /* 0 = no limit */
     uint32_t quota_milli;  /* the CPU quota alone, thousandths of a core; 0 = none known */
 };
 void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits);

@@ -350,17 +350,17 @@ void hl_plat_process(struct hl_plat *plat, uint32_t wanted, struct hl_plat_proce
 /* ---- limits ------------------------------------------------------------------------ */
 
 /* Cores of all kinds: a busy efficiency core counts as one. There is no affinity and
- * no quota to subtract. */
+ * no quota to subtract, nor a limit on memory. */
 void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits)
 {
     int saved = errno;
     uint64_t cores = 0;
     int error = ask_sysctl("hw.logicalcpu", &cores);
 
-    *limits = (struct hl_plat_limits){0};
+    *limits = (struct hl_plat_limits){.known = HL_KNOWN(HL_PLAT_MEMORY)};
     if (error == 0 && cores > 0 && cores <= UINT32_MAX / 1000) {
         limits->cores_milli = (uint32_t)cores * 1000;
-        limits->known = HL_KNOWN(HL_PLAT_CORES);
+        limits->known |= HL_KNOWN(HL_PLAT_CORES);
     } else if (error) {
         hl_plat_miss_errno(plat, HL_PLAT_CORES, "sysctl hw.logicalcpu", error);
     } else {

@@ -9,6 +9,10 @@
  *
  * Where the smallest quota was found is remembered: the group beside it counts
  * for how long it kept threads off their cores.
+ *
+ * A group whose files cannot be read may have any limit, so none is known then. The
+ * first group has none, and what is called that may be a namespace's. A file that is
+ * missing from a group that is there is no limit: its controller is not enabled there.
  */
 #define _GNU_SOURCE
 #include "plat.h"
@@ -22,6 +26,8 @@
 #include <unistd.h>
 
 enum { UNIFIED, CPU_V1, MEMORY_V1, GROUPS };
+
+static const char hidden[] = "its cgroup cannot be seen from here";
 
 struct smallest {
     uint64_t quota_milli, memory_bytes; /* UINT64_MAX = no limit */
@@ -112,10 +118,11 @@ static void read_lines(struct hl_plat *plat, const char *name, line_reader *read
     hl_plat_close_passing(plat);
 }
 
+/* A path that has no room leads to nothing that can be seen, as one out of the mount does. */
 static void note_place(struct hl_plat_group *group, struct hl_plat_piece path)
 {
     if (path.size >= sizeof group->inside)
-        return;
+        path = (struct hl_plat_piece){"/..", 3};
     memcpy(group->inside, path.text, path.size);
     group->inside[path.size] = 0;
 }
@@ -134,13 +141,23 @@ static void read_cgroup_line(struct hl_plat *plat, const char *line, size_t size
         note_place(&plat->groups[MEMORY_V1], cgroup.path);
 }
 
-/* The part of `inside` below `root`, NULL when it does not lie there. A path with
- * ".." leads out of what the mount shows. */
+/* By ".."; a group may be called "..x". */
+static bool leads_out(const char *path)
+{
+    while ((path = strstr(path, "/.."))) {
+        path += strlen("/..");
+        if (*path == '/' || *path == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The part of `inside` below `root`, NULL when it does not lie there. */
 static const char *below_root(const char *inside, const char *root)
 {
     size_t length = strlen(root);
 
-    if (strstr(inside, "/.."))
+    if (leads_out(inside))
         return NULL;
     if (strcmp(root, "/") == 0)
         return strcmp(inside, "/") == 0 ? "" : inside;
@@ -199,27 +216,48 @@ static void lower(uint64_t *smallest, uint64_t value)
         *smallest = value;
 }
 
-static ssize_t read_in(struct hl_plat *plat, const char *directory, const char *file, char *text,
-                       size_t capacity)
+static bool name_file(struct hl_plat *plat, struct hl_plat_piece directory, const char *file)
 {
-    int length = snprintf(plat->path, sizeof plat->path, "%s/%s", directory, file);
+    int length = snprintf(plat->path, sizeof plat->path, "%.*s/%s", (int)directory.size,
+                          directory.text, file);
 
-    if ((size_t)length >= sizeof plat->path)
-        return -ENAMETOOLONG;
-    return hl_plat_read_file(plat, AT_FDCWD, plat->path, text, capacity);
+    return (size_t)length < sizeof plat->path;
 }
 
-static bool number_in(struct hl_plat *plat, const char *directory, const char *file,
-                      uint64_t *number)
+/* Every group has this file. */
+static bool is_there(struct hl_plat *plat, struct hl_plat_piece directory)
+{
+    bool is_open = name_file(plat, directory, "cgroup.procs") &&
+                   hl_plat_open_passing(plat, AT_FDCWD, plat->path) >= 0;
+
+    hl_plat_close_passing(plat);
+    return is_open;
+}
+
+/* Bytes read, 0 where a group has no such file, or a negative errno. */
+static ssize_t read_in(struct hl_plat *plat, struct hl_plat_piece directory, const char *file,
+                       char *text, size_t capacity)
+{
+    if (!name_file(plat, directory, file))
+        return -ENAMETOOLONG;
+    ssize_t size = hl_plat_read_file(plat, AT_FDCWD, plat->path, text, capacity);
+    return size == -ENOENT && is_there(plat, directory) ? 0 : size;
+}
+
+/* 0 or a negative errno; without a number in it, *number is UINT64_MAX. */
+static int number_in(struct hl_plat *plat, struct hl_plat_piece directory, const char *file,
+                     uint64_t *number)
 {
     char text[64];
     ssize_t size = read_in(plat, directory, file, text, sizeof text);
 
-    return size > 0 && hl_plat_parse_number(text, (size_t)size, number);
+    if (size <= 0 || !hl_plat_parse_number(text, (size_t)size, number))
+        *number = UINT64_MAX;
+    return size < 0 ? (int)size : 0;
 }
 
-static void add_quota(struct hl_plat *plat, const char *directory, uint64_t quota, uint64_t period,
-                      struct smallest *smallest)
+static void add_quota(struct hl_plat *plat, struct hl_plat_piece directory, uint64_t quota,
+                      uint64_t period, struct smallest *smallest)
 {
     if (period == 0 || quota > UINT64_MAX / 1000)
         return;
@@ -228,82 +266,141 @@ static void add_quota(struct hl_plat *plat, const char *directory, uint64_t quot
     if (milli >= smallest->quota_milli)
         return;
     smallest->quota_milli = milli;
-    int length = snprintf(plat->throttled, sizeof plat->throttled, "%s/cpu.stat", directory);
-    if ((size_t)length >= sizeof plat->throttled)
-        plat->throttled[0] = 0;
+    snprintf(plat->throttled, sizeof plat->throttled, "%.*s/cpu.stat", (int)directory.size,
+             directory.text);
 }
 
-static void read_unified(struct hl_plat *plat, const char *directory, struct smallest *smallest)
+/* Of one group: 0, or a negative errno when its limit is not known. */
+typedef int group_reader(struct hl_plat *plat, struct hl_plat_piece directory,
+                         struct smallest *smallest);
+
+static int read_cpu(struct hl_plat *plat, struct hl_plat_piece directory, struct smallest *smallest)
 {
     char text[64];
-    uint64_t quota, period, bytes;
+    uint64_t quota, period;
     ssize_t size = read_in(plat, directory, "cpu.max", text, sizeof text);
 
     if (size > 0 && hl_plat_parse_cpu_max(text, (size_t)size, &quota, &period))
         add_quota(plat, directory, quota, period, smallest);
-    if (number_in(plat, directory, "memory.max", &bytes))
-        lower(&smallest->memory_bytes, bytes);
+    return size < 0 ? (int)size : 0;
 }
 
-static void read_cpu_v1(struct hl_plat *plat, const char *directory, struct smallest *smallest)
-{
-    uint64_t quota, period;
-
-    if (number_in(plat, directory, "cpu.cfs_quota_us", &quota) &&
-        number_in(plat, directory, "cpu.cfs_period_us", &period))
-        add_quota(plat, directory, quota, period, smallest);
-}
-
-static void read_memory_v1(struct hl_plat *plat, const char *directory, struct smallest *smallest)
+static int read_memory(struct hl_plat *plat, struct hl_plat_piece directory,
+                       struct smallest *smallest)
 {
     uint64_t bytes;
+    int error = number_in(plat, directory, "memory.max", &bytes);
 
-    /* "No limit" is the largest number of whole pages in a long. */
-    if (number_in(plat, directory, "memory.limit_in_bytes", &bytes) && bytes < UINT64_MAX / 4)
-        lower(&smallest->memory_bytes, bytes);
+    lower(&smallest->memory_bytes, bytes);
+    return error;
 }
 
-typedef void group_reader(struct hl_plat *plat, const char *directory, struct smallest *smallest);
-
-static void climb(struct hl_plat *plat, struct hl_plat_group *group, group_reader *reader,
-                  struct smallest *smallest)
+static int read_cpu_v1(struct hl_plat *plat, struct hl_plat_piece directory,
+                       struct smallest *smallest)
 {
-    while (group->top > 0) {
-        reader(plat, group->directory, smallest);
-        char *last = strrchr(group->directory, '/');
-        if (!last || (size_t)(last - group->directory) < group->top)
-            return;
-        *last = 0;
+    uint64_t quota, period;
+    int error = number_in(plat, directory, "cpu.cfs_quota_us", &quota);
+
+    if (quota == UINT64_MAX)
+        return error;
+    error = number_in(plat, directory, "cpu.cfs_period_us", &period);
+    if (period != UINT64_MAX)
+        add_quota(plat, directory, quota, period, smallest);
+    return error;
+}
+
+static int read_memory_v1(struct hl_plat *plat, struct hl_plat_piece directory,
+                          struct smallest *smallest)
+{
+    uint64_t bytes;
+    int error = number_in(plat, directory, "memory.limit_in_bytes", &bytes);
+
+    if (bytes < UINT64_MAX / 4) /* "no limit" is the largest number of whole pages in a long */
+        lower(&smallest->memory_bytes, bytes);
+    return error;
+}
+
+static int climb(struct hl_plat *plat, const struct hl_plat_group *group, group_reader *reader,
+                 struct smallest *smallest)
+{
+    struct hl_plat_piece level = {group->directory, strlen(group->directory)};
+    int error = group->top > 0 ? 0 : -ENOENT;
+
+    while (group->top > 0 && level.size >= group->top) {
+        int result = reader(plat, level, smallest);
+        error = error ? error : result;
+        do
+            level.size--;
+        while (level.text[level.size] != '/');
     }
+    return strlen(group->inside) > 1 ? error : 0; /* "/", or the process is in none */
+}
+
+/* A controller is either in a hierarchy of the first version or in the unified one. */
+static int climb_either(struct hl_plat *plat, int group_v1, group_reader *reader_v1,
+                        group_reader *reader, struct smallest *smallest)
+{
+    const struct hl_plat_group *group = &plat->groups[group_v1];
+
+    return group->inside[0] ? climb(plat, group, reader_v1, smallest)
+                            : climb(plat, &plat->groups[UNIFIED], reader, smallest);
+}
+
+static void miss_limit(struct hl_plat *plat, enum hl_plat_key key, int error)
+{
+    if (error == -ENOENT || error == -EACCES)
+        hl_plat_miss_because(plat, key, hidden);
+    else
+        hl_plat_miss(plat, key, -error);
+}
+
+static void set_memory(struct hl_plat *plat, struct hl_plat_limits *limits, uint64_t bytes,
+                       int error)
+{
+    if (error) {
+        miss_limit(plat, HL_PLAT_MEMORY, error);
+        return;
+    }
+    limits->known |= HL_KNOWN(HL_PLAT_MEMORY);
+    limits->memory_bytes = bytes != UINT64_MAX ? bytes : 0;
+}
+
+/* The quota that was found may still be told when a smaller one may be hidden. */
+static void set_cores(struct hl_plat *plat, struct hl_plat_limits *limits, uint64_t quota_milli,
+                      int error)
+{
+    uint64_t cores;
+    int cores_error = count_cores(plat, &cores);
+
+    if (quota_milli <= UINT32_MAX)
+        limits->quota_milli = (uint32_t)quota_milli;
+    hl_plat_miss_because(plat, HL_PLAT_THROTTLED, "there is no CPU quota");
+    if (cores_error)
+        hl_plat_miss(plat, HL_PLAT_CORES, cores_error);
+    if (error) {
+        miss_limit(plat, HL_PLAT_CORES, error);
+        miss_limit(plat, HL_PLAT_THROTTLED, error);
+    }
+    if (cores_error || error)
+        return;
+    cores *= 1000;
+    lower(&cores, quota_milli);
+    limits->cores_milli = (uint32_t)cores;
+    limits->known |= HL_KNOWN(HL_PLAT_CORES);
 }
 
 void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits)
 {
     int saved = errno;
     struct smallest smallest = {UINT64_MAX, UINT64_MAX};
-    uint64_t cores;
 
     *limits = (struct hl_plat_limits){0};
     plat->throttled[0] = 0;
-    hl_plat_miss_because(plat, HL_PLAT_THROTTLED, "there is no CPU quota");
     find_groups(plat);
-    climb(plat, &plat->groups[UNIFIED], read_unified, &smallest);
-    climb(plat, &plat->groups[CPU_V1], read_cpu_v1, &smallest);
-    climb(plat, &plat->groups[MEMORY_V1], read_memory_v1, &smallest);
-    if (smallest.memory_bytes != UINT64_MAX)
-        limits->memory_bytes = smallest.memory_bytes;
-    if (smallest.quota_milli <= UINT32_MAX)
-        limits->quota_milli = (uint32_t)smallest.quota_milli;
-
-    int error = count_cores(plat, &cores);
-    if (error) {
-        hl_plat_miss(plat, HL_PLAT_CORES, error);
-    } else {
-        cores *= 1000;
-        lower(&cores, smallest.quota_milli);
-        limits->cores_milli = (uint32_t)cores;
-        limits->known = HL_KNOWN(HL_PLAT_CORES);
-    }
+    int quota = climb_either(plat, CPU_V1, read_cpu_v1, read_cpu, &smallest);
+    int memory = climb_either(plat, MEMORY_V1, read_memory_v1, read_memory, &smallest);
+    set_memory(plat, limits, smallest.memory_bytes, memory);
+    set_cores(plat, limits, smallest.quota_milli, quota);
     errno = saved;
 }
 

@@ -61,7 +61,7 @@ struct hl_plat {
         char directory[2 * PATH_MAX];
         size_t top; /* length of the mount point in `directory`; 0 = not mounted */
     } groups[3];
-    char throttled[2 * PATH_MAX]; /* the file that counts what the quota took; "" = no quota */
+    char throttled[2 * PATH_MAX + 16]; /* the file that counts what the quota took; "" = no quota */
 };
 
 /* ---- descriptor.c ------------------------------------------------------- */

@@ -578,7 +578,7 @@ void hl_plat_limits(struct hl_plat *plat, struct hl_plat_limits *limits)
     (void)plat;
     pthread_mutex_lock(&lock);
     *limits = scripted.limits;
-    limits->known = known_of(HL_KNOWN(HL_PLAT_CORES));
+    limits->known = known_of(HL_KNOWN(HL_PLAT_CORES) | HL_KNOWN(HL_PLAT_MEMORY));
     pthread_mutex_unlock(&lock);
 }
 

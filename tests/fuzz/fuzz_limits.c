@@ -36,20 +36,26 @@ static struct place {
 
 typedef void line_reader(const char *line, size_t size);
 
+static int error_of(const struct fuzz_file *file)
+{
+    return file ? file->error : ENOENT;
+}
+
 static const struct fuzz_file *own(const char *name)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/thread-self/%s", name);
     const struct fuzz_file *file = fuzz_file(path);
-    if (!file || file->error == ENOENT) {
+    if (error_of(file) == ENOENT) {
         snprintf(path, sizeof path, "/proc/self/%s", name);
         file = fuzz_file(path);
     }
-    return file && !file->error ? file : NULL;
+    return file;
 }
 
 static void each_line(const struct fuzz_file *file, line_reader *reader)
 {
+    file = error_of(file) ? NULL : file;
     const char *at = file ? file->bytes : NULL, *end = file ? at + file->size : NULL, *stop;
     for (; at < end && (stop = memchr(at, '\n', (size_t)(end - at))); at = stop + 1)
         if (stop - at < HL_PLAT_BUFFER_BYTES) /* no buffer holds a longer one */
@@ -59,7 +65,7 @@ static void each_line(const struct fuzz_file *file, line_reader *reader)
 static void stand(int group, struct hl_plat_piece path)
 {
     if (path.size >= PATH_MAX)
-        return;
+        path = (struct hl_plat_piece){"/..", 3};
     memcpy(places[group].inside, path.text, path.size);
     places[group].inside[path.size] = '\0';
 }
@@ -82,7 +88,8 @@ static const char *below(const char *inside, const char *root)
 {
     size_t length = strlen(root);
     bool is_all = strcmp(root, "/") == 0;
-    if (strstr(inside, "/.."))
+    size_t size = strlen(inside);
+    if (strstr(inside, "/../") || (size >= 3 && strcmp(inside + size - 3, "/..") == 0))
         return NULL;
     if (is_all)
         return inside[1] ? inside : "";
@@ -122,21 +129,32 @@ static void read_mount(const char *line, size_t size)
 
 static struct {
     uint64_t quota_milli, memory_bytes; /* UINT64_MAX = none */
-    char throttled[2 * PATH_MAX];
+    char throttled[2 * PATH_MAX + 16];
+    bool quota_is_hidden, memory_is_hidden;
 } wanted;
 
-static const struct fuzz_file *file_in(const char *directory, const char *name)
+/* An errno; 0 and *file NULL: a group that is there has no such file. */
+static int find_in(const char *directory, const char *name, const struct fuzz_file **file)
 {
     static char path[2 * PATH_MAX + 64];
     if (snprintf(path, sizeof path, "%s/%s", directory, name) >= 2 * PATH_MAX)
-        return NULL;
-    const struct fuzz_file *file = fuzz_file(path);
-    return file && !file->error ? file : NULL;
+        return ENAMETOOLONG;
+    *file = fuzz_file(path);
+    return error_of(*file);
 }
 
-static bool number_in(const char *directory, const char *name, uint64_t *number)
+static const struct fuzz_file *file_in(const char *directory, const char *name, bool *is_hidden)
 {
-    const struct fuzz_file *file = file_in(directory, name);
+    const struct fuzz_file *file = NULL, *list;
+    int error = find_in(directory, name, &file);
+    bool is_missing = error == ENOENT && find_in(directory, "cgroup.procs", &list) == 0;
+    *is_hidden = *is_hidden || (error && !is_missing);
+    return error ? NULL : file;
+}
+
+static bool number_in(const char *directory, const char *name, uint64_t *number, bool *is_hidden)
+{
+    const struct fuzz_file *file = file_in(directory, name, is_hidden);
     return file && hl_plat_parse_number(file->bytes, fuzz_at_most(file->size, 64), number);
 }
 
@@ -149,9 +167,7 @@ static void want_quota(const char *directory, uint64_t quota, uint64_t period)
     if (milli >= wanted.quota_milli)
         return;
     wanted.quota_milli = milli;
-    if (snprintf(wanted.throttled, sizeof wanted.throttled, "%s/cpu.stat", directory) >=
-        (int)sizeof wanted.throttled)
-        wanted.throttled[0] = '\0';
+    snprintf(wanted.throttled, sizeof wanted.throttled, "%s/cpu.stat", directory);
 }
 
 static void want_memory(uint64_t bytes)
@@ -160,19 +176,32 @@ static void want_memory(uint64_t bytes)
         wanted.memory_bytes = bytes;
 }
 
+static void want_unified(const char *directory)
+{
+    uint64_t quota, period, bytes;
+    const struct fuzz_file *file =
+        places[CPU_V1].inside[0] ? NULL : file_in(directory, "cpu.max", &wanted.quota_is_hidden);
+    if (file && hl_plat_parse_cpu_max(file->bytes, fuzz_at_most(file->size, 64), &quota, &period))
+        want_quota(directory, quota, period);
+    if (!places[MEMORY_V1].inside[0] &&
+        number_in(directory, "memory.max", &bytes, &wanted.memory_is_hidden))
+        want_memory(bytes);
+}
+
 static void want_limits(int group, const char *directory)
 {
     uint64_t quota, period, bytes;
-    const struct fuzz_file *file = group == UNIFIED ? file_in(directory, "cpu.max") : NULL;
-    if (file && hl_plat_parse_cpu_max(file->bytes, fuzz_at_most(file->size, 64), &quota, &period))
-        want_quota(directory, quota, period);
-    if (group == UNIFIED && number_in(directory, "memory.max", &bytes))
-        want_memory(bytes);
-    if (group == CPU_V1 && number_in(directory, "cpu.cfs_quota_us", &quota) &&
-        number_in(directory, "cpu.cfs_period_us", &period))
+    if (group == UNIFIED)
+        want_unified(directory);
+    /* no quota, however it is written, has a period */
+    if (group == CPU_V1 &&
+        number_in(directory, "cpu.cfs_quota_us", &quota, &wanted.quota_is_hidden) &&
+        quota != UINT64_MAX &&
+        number_in(directory, "cpu.cfs_period_us", &period, &wanted.quota_is_hidden))
         want_quota(directory, quota, period);
     /* more than any machine has is how "none" is said */
-    if (group == MEMORY_V1 && number_in(directory, "memory.limit_in_bytes", &bytes) &&
+    if (group == MEMORY_V1 &&
+        number_in(directory, "memory.limit_in_bytes", &bytes, &wanted.memory_is_hidden) &&
         bytes < UINT64_MAX / 4)
         want_memory(bytes);
 }
@@ -195,16 +224,26 @@ static void want_all(int group)
     }
 }
 
+/* The first group, or what is called so, has no limits. */
+static bool is_hidden(int group_v1, bool is_unread)
+{
+    const struct place *place = &places[places[group_v1].inside[0] ? group_v1 : UNIFIED];
+    return strlen(place->inside) > 1 && (place->top == 0 || is_unread);
+}
+
 static void want(void)
 {
     for (int i = 0; i < GROUPS; i++)
         places[i].inside[0] = places[i].directory[0] = '\0', places[i].top = 0;
     wanted.quota_milli = wanted.memory_bytes = UINT64_MAX;
     wanted.throttled[0] = '\0';
+    wanted.quota_is_hidden = wanted.memory_is_hidden = false;
     each_line(own("cgroup"), read_group);
     each_line(own("mountinfo"), read_mount);
     for (int i = 0; i < GROUPS; i++)
         want_all(i);
+    wanted.quota_is_hidden = is_hidden(CPU_V1, wanted.quota_is_hidden);
+    wanted.memory_is_hidden = is_hidden(MEMORY_V1, wanted.memory_is_hidden);
 }
 
 static uint64_t cores_of_mask(void)
@@ -261,22 +300,35 @@ ssize_t __wrap_read(int descriptor, void *bytes, size_t size)
 
 /* ---- one input --------------------------------------------------------------------------------- */
 
+static void meet_cores(const struct hl_plat_limits *limits)
+{
+    uint64_t mask = cores_of_mask() * 1000;
+    uint64_t quota = wanted.quota_milli <= UINT32_MAX ? wanted.quota_milli : 0;
+    uint64_t cores = wanted.quota_is_hidden ? 0 : quota && quota < mask ? quota : mask;
+    MUST(!(limits->known & HL_KNOWN(HL_PLAT_CORES)) == wanted.quota_is_hidden, "known %x",
+         limits->known);
+    MUST(limits->cores_milli == cores, "%u of %llu cores", limits->cores_milli,
+         (unsigned long long)quota);
+    MUST(limits->quota_milli == quota, "quota %u, not %llu", limits->quota_milli,
+         (unsigned long long)quota);
+}
+
+static void meet_memory(const struct hl_plat_limits *limits)
+{
+    bool is_none = wanted.memory_is_hidden || wanted.memory_bytes == UINT64_MAX;
+    MUST(!(limits->known & HL_KNOWN(HL_PLAT_MEMORY)) == wanted.memory_is_hidden, "known %x",
+         limits->known);
+    MUST(limits->memory_bytes == (is_none ? 0 : wanted.memory_bytes), "memory %llu, not %llu",
+         (unsigned long long)limits->memory_bytes, (unsigned long long)wanted.memory_bytes);
+}
+
 static void meet_limits(void)
 {
     struct hl_plat_limits limits;
-    uint64_t mask = cores_of_mask() * 1000;
-    uint64_t quota = wanted.quota_milli <= UINT32_MAX ? wanted.quota_milli : 0;
-    uint64_t memory = wanted.memory_bytes != UINT64_MAX ? wanted.memory_bytes : 0;
     hl_plat_limits(plat, &limits);
     MUST(errno == BEFORE, "errno is %d", errno);
-    MUST(limits.known == HL_KNOWN(HL_PLAT_CORES), "known %x", limits.known);
-    MUST(limits.cores_milli > 0 && limits.cores_milli <= mask, "%u cores", limits.cores_milli);
-    MUST(limits.cores_milli == (quota && quota < mask ? quota : mask), "%u of %llu cores",
-         limits.cores_milli, (unsigned long long)quota);
-    MUST(limits.quota_milli == quota, "quota %u, not %llu", limits.quota_milli,
-         (unsigned long long)quota);
-    MUST(limits.memory_bytes == memory, "memory %llu, not %llu",
-         (unsigned long long)limits.memory_bytes, (unsigned long long)memory);
+    meet_cores(&limits);
+    meet_memory(&limits);
 }
 
 static void meet_throttled(void)
@@ -307,7 +359,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     chunk = pieces ? pieces->size : 0;
     errno = BEFORE;
     meet_limits();
-    if (wanted.throttled[0] == '\0')
+    if (wanted.throttled[0] == '\0' && !wanted.quota_is_hidden)
         MUST(strcmp(hl_plat_why(plat, HL_PLAT_THROTTLED), "there is no CPU quota") == 0, "why");
     meet_throttled();
     chunk = 0;

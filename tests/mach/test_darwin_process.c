@@ -331,13 +331,13 @@ Test(darwin_process, cores_are_all_there_are)
     struct hl_plat_limits limits;
     uint64_t throttled;
     hl_plat_limits(plat, &limits);
-    cr_assert_eq(limits.known, HL_KNOWN(HL_PLAT_CORES));
+    cr_assert_eq(limits.known, HL_KNOWN(HL_PLAT_CORES) | HL_KNOWN(HL_PLAT_MEMORY));
     cr_assert_eq(limits.cores_milli, 8000);
     cr_assert_eq(limits.quota_milli + limits.memory_bytes, 0);
     cr_assert_not(hl_plat_throttled(plat, &throttled));
     fake_fail(FAKE_SYSCTL, 1, EPERM, false);
     hl_plat_limits(plat, &limits);
-    cr_assert_eq(limits.known, 0);
+    cr_assert_eq(limits.known, HL_KNOWN(HL_PLAT_MEMORY));
     cr_assert_str_eq(hl_plat_why(plat, HL_PLAT_CORES),
                      "sysctl hw.logicalcpu: not permitted (sandbox) (errno 1)");
 }

@@ -9,8 +9,10 @@
 
 static struct hl_plat *plat;
 
+/* Whatever group it is, it is there. */
 static void begin(void)
 {
+    fake("/cgroup.procs", "");
     plat = hl_plat_open();
     cr_assert_not_null(plat);
 }
@@ -29,14 +31,24 @@ TestSuite(faked_limits, .init = begin);
     "31 23 0:27 / /fake1 rw - cgroup cgroup rw,cpu,cpuacct\n" \
     "32 23 0:28 / /fake2 rw - cgroup cgroup rw,memory\n"
 
-static struct hl_plat_limits limits_of(const char *cgroup, const char *mounts)
+#define BOTH (HL_KNOWN(HL_PLAT_CORES) | HL_KNOWN(HL_PLAT_MEMORY))
+#define HIDDEN "its cgroup cannot be seen from here"
+
+static struct hl_plat_limits read_limits(const char *cgroup, const char *mounts)
 {
     struct hl_plat_limits limits;
 
     fake("self/cgroup", cgroup);
     fake("self/mountinfo", mounts);
     hl_plat_limits(plat, &limits);
-    cr_assert_eq(limits.known, HL_KNOWN(HL_PLAT_CORES));
+    return limits;
+}
+
+static struct hl_plat_limits limits_of(const char *cgroup, const char *mounts)
+{
+    struct hl_plat_limits limits = read_limits(cgroup, mounts);
+
+    cr_assert_eq(limits.known, BOTH);
     cr_assert_gt(limits.cores_milli, 0);
     return limits;
 }
@@ -157,13 +169,98 @@ Test(faked_limits, a_container_sees_its_part_of_the_tree)
     cr_assert_eq(limits_of("0::/docker/x\n", CONTAINER).quota_milli, 600);
 }
 
+static void assert_hidden(const char *cgroup, const char *mounts)
+{
+    struct hl_plat_limits limits = read_limits(cgroup, mounts);
+
+    cr_assert_eq(limits.known, 0, "%s", cgroup);
+    cr_assert_eq(limits.cores_milli + limits.quota_milli + limits.memory_bytes, 0, "%s", cgroup);
+    assert_why(HL_PLAT_CORES, HIDDEN);
+    assert_why(HL_PLAT_MEMORY, HIDDEN);
+    cr_assert_eq(throttled(), UINT64_MAX);
+    assert_why(HL_PLAT_THROTTLED, HIDDEN);
+}
+
 Test(faked_limits, what_lies_outside_of_what_is_shown_is_not_ours)
 {
     fake("/fake/cpu.max", "60000 100000\n");
     fake("/fakey/cpu.max", "60000 100000\n");
-    cr_assert_eq(limits_of("0::/docker/xy\n", CONTAINER).quota_milli, 0);
-    cr_assert_eq(limits_of("0::/other\n", CONTAINER).quota_milli, 0);
-    cr_assert_eq(limits_of("0::/../other\n", CGROUP2).quota_milli, 0);
+    assert_hidden("0::/docker/xy\n", CONTAINER);
+    assert_hidden("0::/other\n", CONTAINER);
+    assert_hidden("0::/../other\n", CGROUP2);
+    assert_hidden("0::/a/..\n", CGROUP2);
+}
+
+Test(faked_limits, a_group_may_have_a_name_that_begins_with_dots)
+{
+    fake("/fake/..x/cpu.max", "60000 100000\n");
+    cr_assert_eq(limits_of("0::/..x\n", CGROUP2).quota_milli, 600);
+}
+
+Test(faked_limits, a_group_that_cannot_be_seen_may_have_any_limit)
+{
+    assert_hidden("0::/system.slice/x.service\n", "");
+    assert_hidden("4:cpu:/x\n3:memory:/y\n0::/\n", CGROUP2);
+    fake_error("/cgroup.procs", ENOENT);
+    assert_hidden("0::/system.slice/x.service\n", CGROUP2);
+    assert_hidden("4:cpu:/x\n3:memory:/y\n", CGROUP1);
+    fake_error("/cgroup.procs", EACCES);
+    fake_error("/fake/x/cpu.max", EACCES);
+    fake_error("/fake/x/memory.max", EACCES);
+    assert_hidden("0::/x\n", CGROUP2);
+}
+
+Test(faked_limits, nor_is_the_smallest_known_when_one_above_cannot_be_seen)
+{
+    fake("/fake/a/cpu.max", "1 1000\n");
+    fake_error("/fake/cpu.max", EMFILE);
+    fake("/fake/cpu.stat", "");
+    fake("/fake/a/cpu.stat", "throttled_usec 7\n");
+    struct hl_plat_limits limits = read_limits("0::/a\n", CGROUP2);
+    cr_assert_eq(limits.known, HL_KNOWN(HL_PLAT_MEMORY));
+    assert_why(HL_PLAT_CORES, "too many open files");
+    cr_assert_eq(limits.quota_milli, 1, "that one there is, all the same");
+    cr_assert_eq(throttled(), 7000);
+}
+
+Test(faked_limits, each_controller_may_be_hidden_alone)
+{
+    const char *memory = "32 23 0:28 / /fake2 rw - cgroup cgroup rw,memory\n";
+    fake("/fake2/y/memory.limit_in_bytes", "4096\n");
+    struct hl_plat_limits limits = read_limits("4:cpu:/x\n3:memory:/y\n", memory);
+    cr_assert_eq(limits.known, HL_KNOWN(HL_PLAT_MEMORY));
+    cr_assert_eq(limits.memory_bytes, 4096);
+    assert_why(HL_PLAT_CORES, HIDDEN);
+}
+
+Test(faked_limits, the_unified_hierarchy_does_not_matter_to_what_the_first_version_has)
+{
+    fake("/fake1/cpu.cfs_quota_us", "-1\n");
+    cr_assert_eq(limits_of("4:cpu:/\n3:memory:/\n0::/system.slice/x\n", CGROUP1).quota_milli, 0);
+}
+
+Test(faked_limits, the_first_group_has_none_whether_it_can_be_seen_or_not)
+{
+    fake_error("/cgroup.procs", ENOENT);
+    cr_assert_eq(limits_of("0::/\n", "").quota_milli, 0);
+    cr_assert_eq(limits_of("0::/\n", CGROUP2).quota_milli, 0);
+    cr_assert_eq(limits_of("4:cpu:/\n3:memory:/\n0::/\n", "").quota_milli, 0);
+    cr_assert_eq(limits_of("4:cpu:/\n3:memory:/\n", CGROUP1).quota_milli, 0);
+    cr_assert_eq(limits_of("0::/\n", "30 23 0:26 /../.. /fake rw - cgroup2 none rw\n").quota_milli,
+                 0);
+}
+
+Test(faked_limits, a_controller_that_is_not_enabled_sets_no_limit)
+{
+    fake("/fake/cpu.max", "60000 100000\n");
+    struct hl_plat_limits limits = limits_of("0::/a/b\n", CGROUP2);
+    cr_assert_eq(limits.quota_milli, 600);
+    cr_assert_eq(limits.memory_bytes, 0);
+}
+
+Test(faked_limits, a_process_in_no_group_has_no_limit)
+{
+    fake("/fake/cpu.max", "60000 100000\n");
     cr_assert_eq(limits_of("", CGROUP2).quota_milli, 0);
     cr_assert_eq(limits_of("garbage\n9:other:/\n", "garbage\n" CGROUP2).quota_milli, 0);
     cr_assert_eq(limits_of("0::/\n", "30 23 0:26 / /fake rw - tmpfs none rw\n").quota_milli, 0);
@@ -207,10 +304,10 @@ Test(faked_limits, the_rest_of_a_line_that_no_buffer_holds_is_no_line)
     cr_assert_eq(limits_of(cut, CGROUP2).quota_milli, 600);
 }
 
-Test(faked_limits, a_path_that_no_buffer_holds_is_no_group)
+Test(faked_limits, a_path_that_no_buffer_holds_leads_nowhere)
 {
     fake("/fake/cpu.max", "60000 100000\n");
-    cr_assert_eq(limits_of(stretched("0::/", 4096, "\n"), CGROUP2).quota_milli, 0);
+    assert_hidden(stretched("0::/", 4096, "\n"), CGROUP2);
     cr_assert_eq(limits_of("0::/\n", stretched("1 2 0:1 /", 4096, " /fake rw - cgroup2 none rw\n"))
                      .quota_milli,
                  0);
@@ -219,7 +316,8 @@ Test(faked_limits, a_path_that_no_buffer_holds_is_no_group)
         0);
     /* the longest: its directory and the file's name have no room together */
     const char *longest = stretched("1 2 0:1 / /", 4094, " rw - cgroup2 none rw\n");
-    cr_assert_eq(limits_of(stretched("0::/", 4094, "\n"), longest).quota_milli, 0);
+    cr_assert_eq(read_limits(stretched("0::/", 4094, "\n"), longest).known, 0);
+    assert_why(HL_PLAT_CORES, "the system call failed");
 }
 
 Test(faked_limits, where_nothing_tells_the_cores_are_known)
@@ -231,7 +329,7 @@ Test(faked_limits, where_nothing_tells_the_cores_are_known)
     hl_plat_limits(plat, &limits);
     cr_assert_eq(limits.quota_milli, 0);
     cr_assert_eq(limits.memory_bytes, 0);
-    cr_assert_eq(limits.known, HL_KNOWN(HL_PLAT_CORES));
+    cr_assert_eq(limits.known, BOTH);
 }
 
 /* ---- the process -------------------------------------------------------------------- */
@@ -468,7 +566,7 @@ static void assert_no_cores(const char *why)
     struct hl_plat_limits limits;
 
     hl_plat_limits(plat, &limits);
-    cr_assert_eq(limits.known, 0);
+    cr_assert_not(limits.known & HL_KNOWN(HL_PLAT_CORES));
     cr_assert_eq(limits.cores_milli, 0);
     assert_why(HL_PLAT_CORES, why);
 }
@@ -490,31 +588,31 @@ Test(faked_limits, the_second_mask_alone_will_do)
 
     fake_failure("sched_getaffinity", 0, 1, ESRCH);
     hl_plat_limits(plat, &limits);
-    cr_assert_eq(limits.known, HL_KNOWN(HL_PLAT_CORES));
+    cr_assert(limits.known & HL_KNOWN(HL_PLAT_CORES));
     cr_assert_geq(limits.cores_milli, 1000);
 }
 
 Test(faked_limits, only_a_group_without_controllers_is_the_unified_one)
 {
     fake("/fake/x/cpu.max", "60000 100000\n");
-    cr_assert_eq(limits_of("0:cpu:/x\n", CGROUP2).quota_milli, 0);
+    cr_assert_eq(read_limits("0:cpu:/x\n", CGROUP2).quota_milli, 0);
     cr_assert_eq(limits_of("1::/x\n", CGROUP2).quota_milli, 0);
     cr_assert_eq(limits_of("0::/x\n", CGROUP2).quota_milli, 600);
 }
 
-/* Room for one name in its directory, and none for the other, which is longer by one. */
-Test(faked_limits, a_quota_without_room_for_its_count_counts)
+/* Room for one name in its directory, and none for those that are longer. */
+Test(faked_limits, of_a_path_that_has_just_room_all_that_can_be_read_counts)
 {
     const char *mount = stretched("1 2 0:1 / /", 4094, " rw - cgroup2 none rw\n");
     const char *group = stretched("0::/", 2 * PATH_MAX - 10 - 4095, "\n");
 
     fake("/cpu.max", "60000 100000\n");
     fake("/cpu.stat", "throttled_usec 9\n");
-    cr_assert_eq(limits_of(group, mount).quota_milli, 600);
-    cr_assert_eq(throttled(), UINT64_MAX);
-    cr_assert_eq(limits_of(stretched("0::/", 2 * PATH_MAX - 11 - 4095, "\n"), mount).quota_milli,
-                 600);
-    cr_assert_eq(throttled(), 9000, "with room for both");
+    struct hl_plat_limits limits = read_limits(group, mount);
+    cr_assert_eq(limits.known, HL_KNOWN(HL_PLAT_CORES));
+    cr_assert_eq(limits.quota_milli, 600);
+    cr_assert_eq(throttled(), 9000);
+    assert_why(HL_PLAT_MEMORY, "the system call failed");
 }
 
 Test(faked_process, a_status_without_memory_is_not_opened_again_and_again)

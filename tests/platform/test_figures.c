@@ -386,7 +386,7 @@ Test(limits, a_cpu_quota_on_a_parent_group_counts)
     if (!ask_in_group("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "30000", limited) &&
         !ask_in_group("/sys/fs/cgroup", "cpu.max", "30000 100000", limited))
         cr_skip("groups cannot be made here");
-    cr_assert_eq(limited->limits.known, HL_KNOWN(HL_PLAT_CORES));
+    cr_assert_eq(limited->limits.known, HL_KNOWN(HL_PLAT_CORES) | HL_KNOWN(HL_PLAT_MEMORY));
     cr_assert_eq(limited->limits.cores_milli, 300);
     cr_assert_eq(limited->limits.quota_milli, 300);
     cr_assert(limited->has_throttled);

@@ -266,23 +266,24 @@ Test(session, an_unknown_figure_is_unknown_and_its_reason_is_said_once)
         scripted_missing((enum hl_plat_key)key, "no such thing here");
     story_push(0, 1, "work");
     story_run(601 * S);
-    static const char *const keys[] = {"cpu_cores",      "cpu_limit_cores", "rss_bytes",
-                                       "peak_rss_bytes", "vm_bytes",        "threads",
-                                       "read_bytes",     "written_bytes"};
+    static const char *const keys[] = {"cpu_cores",       "cpu_limit_cores", "rss_bytes",
+                                       "rss_limit_bytes", "peak_rss_bytes",  "vm_bytes",
+                                       "threads",         "read_bytes",      "written_bytes"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         char unknown[64];
         snprintf(unknown, sizeof unknown, "\"%s\":null", keys[i]);
         story_expect_has(beat(0), unknown);
         story_expect_has(beat(5), unknown);
     }
-    static const char *const said[] = {"cpu",  "cores",   "rss",  "peak_rss",   "vm",   "threads",
-                                       "read", "written", "busy", "thread_cpu", "state"};
+    static const char *const said[] = {"cpu",      "cores", "rss",        "rss_limit",
+                                       "peak_rss", "vm",    "threads",    "read",
+                                       "written",  "busy",  "thread_cpu", "state"};
     for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
         char key[64];
         snprintf(key, sizeof key, "\"key\":\"%s\"", said[i]);
         cr_expect_eq(story_count_with("unavailable", key), 1, "%s", key);
     }
-    story_expect_count("unavailable", 11);
+    story_expect_count("unavailable", 12);
     story_expect_has(story_find("phase", 0), "\"cpu\":null");
     story_expect_has(story_find("phase", 0), "\"state\":null");
     story_expect_has(story_find("stop", 0), "\"cpu_seconds\":null");
