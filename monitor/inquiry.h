@@ -59,7 +59,8 @@ void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since
 
 /* Threads outside any scope that used no CPU for limit_ns: asks some of them at each
  * call whether they wait for another thread, and looks into those that do, into each
- * twice and then whenever that time has doubled. After a sample of all threads. */
+ * twice and then whenever that time has doubled. After a sample of all threads, at
+ * heartbeats and when nobody moves. */
 void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uint64_t self_tid,
                      uint64_t limit_ns);
 
@@ -69,7 +70,7 @@ typedef bool hl_is_stalled(void *context, uint64_t tid);
 bool hl_inquiry_deadlock(struct hl_inquiry *inquiry, hl_is_stalled *is_stalled, void *context,
                          struct hl_deadlock_member members[HL_CHAIN_LINKS], size_t *count);
 /* Deadlocks that were said and are no more may be said again when they come back.
- * At heartbeats. */
+ * As often as the former. */
 void hl_inquiry_forget_dissolved(struct hl_inquiry *inquiry);
 /* When to look again at what may be one; HL_UNKNOWN = nothing. */
 uint64_t hl_inquiry_due_ns(const struct hl_inquiry *inquiry);

@@ -271,7 +271,8 @@ static void add_to_picture(struct hl_session *session, const struct hl_stack *st
     hl_picture_add(&session->picture, &time, stack, is_always_shown(session, stack));
 }
 
-enum look { LOOK_ONLY, LOOK_AND_BEAT, LOOK_AND_EXTRA_BEAT };
+/* The search is for deadlocks of threads outside any scope: at heartbeats, and when nobody moves. */
+enum look { LOOK_ONLY, LOOK_AND_SEARCH, LOOK_AND_BEAT, LOOK_AND_EXTRA_BEAT };
 
 static void look_at_record(struct hl_session *session, uint32_t index, enum look kind, uint64_t now)
 {
@@ -326,19 +327,20 @@ static void look_at_all(struct hl_session *session, enum look kind, uint64_t now
         hl_plat_barrier();
 }
 
-static void look_at_the_idle(struct hl_session *session)
+static void look_at_the_idle(struct hl_session *session, bool is_quiet)
 {
     hl_inquiry_forget_dissolved(&session->inquiry);
+    if (is_quiet)
+        hl_threads_idle_since(&session->threads, session->quiet.since_ns);
     if (session->stalls.limit_ns)
         hl_inquiry_idle(&session->inquiry, &session->threads, session->tid,
                         session->stalls.limit_ns);
 }
 
-static void look_whether_all_is_quiet(struct hl_session *session, uint64_t now)
+static void say_that_all_is_quiet(struct hl_session *session)
 {
     struct hl_quiet_event event;
-    if (hl_quiet_look(&session->quiet, now) &&
-        hl_quiet_tell(&session->quiet, session->tid, session->accounted_for, &event))
+    if (hl_quiet_tell(&session->quiet, session->tid, session->accounted_for, &event))
         hl_say_quiet(session, &event);
 }
 
@@ -346,17 +348,21 @@ static void look_whether_all_is_quiet(struct hl_session *session, uint64_t now)
  * had to say so: hence the second look, after the barrier. */
 static void look_around(struct hl_session *session, enum look kind, size_t cap, uint64_t now)
 {
+    bool is_quiet = hl_quiet_look(&session->quiet, now);
+    if (is_quiet && kind == LOOK_ONLY)
+        kind = LOOK_AND_SEARCH;
     if (kind != LOOK_ONLY) {
         collect(session, now);
         hl_picture_begin(&session->picture, cap);
     }
     look_at_all(session, kind, now);
-    if (kind == LOOK_AND_BEAT)
-        look_at_the_idle(session);
+    if (kind == LOOK_AND_BEAT || is_quiet)
+        look_at_the_idle(session, is_quiet);
     hl_say_deadlocks(session);
     if (session->stalls.reported)
         look_at_all(session, LOOK_ONLY, hl_plat_now_ns());
-    look_whether_all_is_quiet(session, now);
+    if (is_quiet)
+        say_that_all_is_quiet(session);
 }
 
 /* ---- heartbeat ---------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
  * are spread by a multiplicative hash because they come in runs. */
 #include "threads.h"
 
+#include "clock.h"
 #include "rates.h"
 
 #include <string.h>
@@ -186,6 +187,14 @@ void hl_threads_sample(struct hl_threads *threads, struct hl_plat *plat, uint64_
     if (is_same_list && threads->indexed == then && now->count == then->count)
         threads->indexed = now;
     build_index(threads, now);
+}
+
+void hl_threads_idle_since(struct hl_threads *threads, uint64_t since_ns)
+{
+    for (size_t i = 0; i < threads->now.count; i++) {
+        struct hl_thread_mark *mark = hl_threads_mark(threads, i);
+        mark->idle_since_ns = hl_earlier(mark->idle_since_ns, since_ns);
+    }
 }
 
 void hl_threads_keep(struct hl_threads *threads)

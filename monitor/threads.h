@@ -56,6 +56,8 @@ void hl_threads_free(struct hl_threads *threads);
 /* Reads the list, at `now_ns` or later. When there is no memory for a longer one, what fits
  * is taken. */
 void hl_threads_sample(struct hl_threads *threads, struct hl_plat *plat, uint64_t now_ns);
+/* What was just read has been idle for longer than the readings show. */
+void hl_threads_idle_since(struct hl_threads *threads, uint64_t since_ns);
 /* What was just read becomes the baseline. */
 void hl_threads_keep(struct hl_threads *threads);
 

@@ -398,6 +398,58 @@ Test(quiet, what_was_not_worth_a_line_is_asked_again_at_doubled_age_only)
     cr_expect_geq(story_find("QUIET", 0)->at_ns, 4 * MINUTE);
 }
 
+/* ---- deadlocks ------------------------------------------------------------------------------ */
+
+static void wants_lock_of(uint64_t tid, uint64_t owner)
+{
+    struct scripted_thread *waiter = scripted_thread(tid);
+    waiter->state.state = 'S';
+    waiter->look = waiting_for(HL_PLAT_FOR_MUTEX);
+    waiter->look.known |= HL_KNOWN(HL_PLAT_HOLDER);
+    waiter->look.steady = true;
+    waiter->look.mutex = (struct hl_plat_mutex){
+        .owner = owner, .contended = true, .is_sound = true, .hangs_its_owner = true};
+}
+
+static void close_circle(uint64_t one, uint64_t other)
+{
+    wants_lock_of(one, other);
+    wants_lock_of(other, one);
+    scripted.others.threads += 2;
+}
+
+static void run_for_the_last_time(uintptr_t tid)
+{
+    scripted_thread(tid)->cpu_ns += MS;
+    scripted.others.switches++;
+}
+
+/* Heartbeats would find it an hour later. */
+Test(quiet, a_deadlock_is_looked_for_as_soon_as_nobody_moves)
+{
+    story.options.interval_ms = 3600 * 1000;
+    close_circle(200, 201);
+    story_call(10 * S, run_for_the_last_time, 200);
+    story_call(10 * S, run_for_the_last_time, 201);
+    story_run(30 * MINUTE);
+    expect_at(0, 30 * S + CERTAIN, CERTAIN);
+    story_expect_count("DEADLOCK", 1);
+    cr_expect_eq(story_find("DEADLOCK", 0)->at_ns, 30 * S + CERTAIN + 10 * MS);
+    story_expect_has(story_find("DEADLOCK", 0), "\"thread1_tid\":200,");
+    story_expect_count("beat", 0);
+}
+
+Test(quiet, threads_that_may_wait_are_in_no_deadlock_then_either)
+{
+    story.options.interval_ms = 3600 * 1000;
+    story_idle(0, 1, "may wait");
+    story_idle(0, 2, "may wait");
+    close_circle(story_tid(1), story_tid(2));
+    story_run(30 * MINUTE);
+    cr_expect_geq(story_count("QUIET"), 1);
+    story_expect_count("DEADLOCK", 0);
+}
+
 /* ---- many ----------------------------------------------------------------------------------- */
 
 Test(quiet, of_many_threads_some_are_asked_and_the_rest_is_counted)
