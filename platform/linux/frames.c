@@ -1,4 +1,5 @@
 /* platform/linux/frames.c - the stack of another thread: not implemented yet. */
+#define _GNU_SOURCE
 #include "plat.h"
 
 bool hl_plat_thread_frames(struct hl_plat *plat, uint64_t tid, bool may_interrupt,
