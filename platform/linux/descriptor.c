@@ -76,28 +76,34 @@ int hl_plat_open_own(const char *name, int flags)
 /* Nobody else reads with flags that are for writing. */
 #define MARKS (O_APPEND | O_DSYNC | O_NONBLOCK)
 
-static void note_number(struct hl_plat *plat, int descriptor)
+/* The largest number that any of these had. */
+static atomic_int highest_passing = -1;
+
+static void note_number(int descriptor)
 {
-    if (descriptor > atomic_load(&plat->highest_passing))
-        atomic_store(&plat->highest_passing, descriptor);
+    int highest = atomic_load(&highest_passing);
+
+    while (descriptor > highest &&
+           !atomic_compare_exchange_weak(&highest_passing, &highest, descriptor))
+        continue;
 }
 
-void hl_plat_close_marked(struct hl_plat *plat)
+void hl_plat_close_marked(void)
 {
-    for (int i = 0, highest = atomic_load(&plat->highest_passing); i <= highest; i++) {
+    for (int i = 0, highest = atomic_load(&highest_passing); i <= highest; i++) {
         int flags = fcntl(i, F_GETFL);
         if (flags >= 0 && (flags & (O_ACCMODE | MARKS)) == (O_RDONLY | MARKS))
             close(i);
     }
 }
 
-static int pass(struct hl_plat *plat, int descriptor)
+static int pass(struct hl_plat_kept *passing, int descriptor)
 {
     if (descriptor < 0)
         return descriptor;
-    if (!hl_plat_keep(&plat->passing, descriptor))
+    if (!hl_plat_keep(passing, descriptor))
         return -EBADF;
-    note_number(plat, descriptor);
+    note_number(descriptor);
     return descriptor;
 }
 
@@ -105,12 +111,17 @@ int hl_plat_open_passing(struct hl_plat *plat, int directory, const char *path)
 {
     int descriptor = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | MARKS);
 
-    return pass(plat, descriptor < 0 ? -errno : descriptor);
+    return pass(&plat->passing, descriptor < 0 ? -errno : descriptor);
+}
+
+int hl_plat_open_own_marked(struct hl_plat_kept *passing, const char *name)
+{
+    return pass(passing, hl_plat_open_own(name, O_RDONLY | MARKS));
 }
 
 int hl_plat_open_own_passing(struct hl_plat *plat, const char *name)
 {
-    return pass(plat, hl_plat_open_own(name, O_RDONLY | MARKS));
+    return hl_plat_open_own_marked(&plat->passing, name);
 }
 
 void hl_plat_close_passing(struct hl_plat *plat)

@@ -437,7 +437,9 @@ static bool read_call(struct school *school, struct hl_plat_call *call)
     if (size < 0 && descriptor >= 0)
         size = -errno;
     if (size == -EACCES || size == -EPERM)
-        school->given_up = COULD_NOT("permission denied: the process is not dumpable");
+        school->given_up = hl_plat_is_opaque()
+                               ? COULD_NOT("permission denied: the process is not dumpable")
+                               : COULD_NOT("permission denied");
     else if (size < 0)
         school->given_up = COULD_NOT("system calls cannot be read here");
     else if (!hl_plat_parse_syscall(text, (size_t)size, call))
@@ -543,6 +545,12 @@ static void take_shape(struct school *school, const struct hl_plat_call *call, s
 
 enum sight { DONE, NOT_YET, NEVER };
 
+static enum sight look_strange(struct school *school)
+{
+    school->given_up = COULD_NOT("threads do not look from outside as they are");
+    return NEVER;
+}
+
 static enum sight look_once(struct school *school)
 {
     struct hl_plat_call call, again;
@@ -552,18 +560,19 @@ static enum sight look_once(struct school *school)
         return NEVER;
     if (!is_its_wait(school, &call))
         return NOT_YET;
-    if (call.sp >= frame || frame - call.sp > DEEPEST || !find_library(school, call.pc)) {
-        school->given_up = COULD_NOT("threads do not look from outside as they are");
-        return NEVER;
-    }
-    if (!is_code_of(&school->library, call.pc))
-        return DONE;
+    if (call.sp >= frame || frame - call.sp > DEEPEST)
+        return look_strange(school);
     size_t size = (size_t)(frame - call.sp);
     size = size < sizeof school->stack ? size : sizeof school->stack;
-    if (hl_plat_peek(call.sp, school->stack, size) != 0) {
+    int error = hl_plat_peek(call.sp, school->stack, size);
+    if (error && error != -EFAULT) {
         school->given_up = COULD_NOT("copying memory is not permitted");
         return NEVER;
     }
+    if (error || !find_library(school, call.pc))
+        return look_strange(school);
+    if (!is_code_of(&school->library, call.pc))
+        return DONE;
     if (!read_call(school, &again))
         return NEVER;
     if (!is_same_wait(&call, &again))

@@ -9,6 +9,7 @@
 #include "plat.h"
 
 #include <errno.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 const char hl_plat_name[] = "linux";
@@ -65,8 +66,7 @@ void hl_plat_abandon_in_child(struct hl_plat *plat)
 {
     int saved = errno;
 
-    if (plat)
-        hl_plat_close_marked(plat);
+    hl_plat_close_marked();
     hl_plat_learn_in_child();
     hl_plat_close(plat);
     errno = saved;
@@ -77,11 +77,19 @@ static bool proc_is_there(void)
     return access("/proc/self/stat", F_OK) == 0;
 }
 
+bool hl_plat_is_opaque(void)
+{
+    int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+
+    return dumpable == 0 || dumpable == 2; /* 2: for root alone */
+}
+
 static const char *reason(int error)
 {
     switch (error) {
     case EACCES:
-        return "permission denied (process is not dumpable)";
+        return hl_plat_is_opaque() ? "permission denied (process is not dumpable)"
+                                   : "permission denied";
     case EPERM:
         return "not permitted (seccomp or a security module)";
     case EMFILE:

@@ -40,7 +40,6 @@ struct hl_plat {
     struct hl_plat_kept tasks;      /* /proc/self/task */
     struct hl_plat_kept status;     /* /proc/thread-self/status of the thread status_tid */
     struct hl_plat_kept passing;    /* what is open for one reading */
-    atomic_int highest_passing;     /* the largest number that any of these had */
     atomic_bool woken;
     struct hl_plat_own_use { /* of the thread that waits, since its start */
         uint64_t on_core_ns, run_delay_ns;
@@ -85,8 +84,10 @@ int hl_plat_open_own(const char *name, int flags);
 int hl_plat_open_passing(struct hl_plat *plat, int directory, const char *path);
 int hl_plat_open_own_passing(struct hl_plat *plat, const char *name);
 void hl_plat_close_passing(struct hl_plat *plat);
+/* The same for those who have no plat, and let it go themselves. */
+int hl_plat_open_own_marked(struct hl_plat_kept *passing, const char *name);
 /* In a forked child: what was passing, by marks in its flags. */
-void hl_plat_close_marked(struct hl_plat *plat);
+void hl_plat_close_marked(void);
 
 /* Open, one read, close. Bytes read, or a negative errno. */
 ssize_t hl_plat_read_file(struct hl_plat *plat, int directory, const char *path, char *text,
@@ -112,6 +113,8 @@ static inline bool hl_plat_read_clock(clockid_t clock, uint64_t *ns)
 void hl_plat_miss(struct hl_plat *plat, enum hl_plat_key key, int error);
 void hl_plat_miss_because(struct hl_plat *plat, enum hl_plat_key key, const char *text);
 extern const char hl_plat_not_understood[];
+/* What is not dumpable may not look into itself. */
+bool hl_plat_is_opaque(void);
 
 /* ---- state.c ------------------------------------------------------------- */
 
@@ -144,7 +147,7 @@ void hl_plat_write_address(const void *address, size_t size, char *text, size_t 
 /* ---- peek.c, look.c, futex.c --------------------------------------------- */
 
 /* Copies memory of our own process that may be gone: 0, or a negative errno
- * (-EFAULT: it is). Never faults, never waits. */
+ * (-EFAULT: it is; else it is not permitted). Never faults, never waits. */
 int hl_plat_peek(uint64_t address, void *copy, size_t size);
 
 struct hl_plat_call;

@@ -592,10 +592,16 @@ ROW(blind_dumpable, .situation = "a mutex, PR_SET_DUMPABLE=0 and not root",
              "unavailable key=syscall | reason"},
     .never = {NEVER_NOBODY, "STALL holder=*/*"})
 
-ROW(blind_memory, .situation = "a mutex, process_vm_readv forbidden by seccomp",
+ROW(blind_copying, .situation = "a mutex, process_vm_readv forbidden by seccomp",
+    .args = {"situations", "blind", "copying"},
+    .says = {"STALL phase='wait for the lock' | verdict=blocked wait=mutex:{lock} "
+             "holder={holder}/holder"},
+    .never = {"unavailable"})
+
+ROW(blind_memory, .situation = "a mutex, /proc/self/mem forbidden too",
     .args = {"situations", "blind", "memory"},
-    .says = {"STALL phase='wait for the lock' | verdict=blocked state=S syscall=futex",
-             "unavailable key=[wh]* | reason"},
+    .says = {"STALL phase='wait for the lock' | verdict=blocked state=S syscall=futex holder=\\?",
+             "unavailable key=holder | reason=*'copying memory is not permitted'*"},
     .never = {NEVER_NOBODY, "STALL holder=*/*"})
 
 ROW(blind_proc, .situation = "a mutex, /proc not mounted", .args = {"situations", "blind", "proc"},

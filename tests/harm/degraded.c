@@ -8,6 +8,7 @@
  * is one `unavailable` line with a reason for it, and none for anything else.
  */
 #define _GNU_SOURCE
+#include "../forbid.h"
 #include "harm.h"
 #include "lines.h"
 
@@ -17,9 +18,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -57,7 +55,8 @@ struct part {
     enum by log;
     int start;           /* what monitor_start must return */
     const char *unknown; /* keys of the `unavailable` lines, each with a blank behind it */
-    const char *reason;  /* all of them say this among other things; NULL: anything */
+    const char *reason;  /* all but holder say this among other things; NULL: anything */
+    const char *holder;  /* and this is what it says */
     bool is_mute;        /* nothing can be written */
 };
 
@@ -154,19 +153,9 @@ static void use_up_descriptors_later(void)
     use_up_descriptors();
 }
 
-static bool forbid(int call, int error)
+static bool forbid_memory(void)
 {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof code / sizeof *code, code};
-    return needs(
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-            syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0,
-        "seccomp");
+    return needs(forbid_memory_file(EPERM), "seccomp");
 }
 
 /* The soft limit alone: it can be raised again. */
@@ -261,7 +250,8 @@ static void live(const struct part *part)
     await(&stage->holds);
     pthread_create(&threads[1], NULL, want, NULL);
     await(&stage->is_named);
-    if ((part->late && !part->late()) || (part->how && !forbid(part->forbidden, part->how)))
+    if ((part->late && !part->late()) ||
+        (part->how && !needs(forbid(part->forbidden, part->how), "seccomp")))
         return;
     stage->start = start(part->log);
     if (part->after)
@@ -324,16 +314,18 @@ static const char *about; /* which part; at the head of whatever is wrong */
 static const struct shown {
     const char *key, *record, *json;
 } shown[] = {
-    {"cpu", "beat", "cpu_cores"},      {"cores", "beat", "cpu_limit_cores"},
-    {"rss", "beat", "rss_bytes"},      {"peak_rss", "beat", "peak_rss_bytes"},
-    {"vm", "beat", "vm_bytes"},        {"threads", "beat", "threads"},
-    {"read", "beat", "read_bytes"},    {"written", "beat", "written_bytes"},
-    {"thread_cpu", "phase", "cpu"},    {"state", "phase", "state"},
-    {"state", "STALL", "state"},       {"state", "STALL", "verdict"},
-    {"state", "STALL", "cpu"},         {"state", "STALL", "run_delay"},
-    {"syscall", "STALL", "syscall"},   {"syscall", "STALL", "wait"},
-    {"wait", "STALL", "wait"},         {"wchan", "STALL", "wchan"},
-    {"holder", "STALL", "holder_tid"}, {"holder", "STALL", "holder_name"},
+    {"cpu", "beat", "cpu_cores"},       {"cores", "beat", "cpu_limit_cores"},
+    {"rss", "beat", "rss_bytes"},       {"peak_rss", "beat", "peak_rss_bytes"},
+    {"vm", "beat", "vm_bytes"},         {"threads", "beat", "threads"},
+    {"read", "beat", "read_bytes"},     {"written", "beat", "written_bytes"},
+    {"thread_cpu", "phase", "cpu"},     {"state", "phase", "state"},
+    {"state", "STALL", "state"},        {"state", "STALL", "verdict"},
+    {"state", "STALL", "cpu"},          {"state", "STALL", "run_delay"},
+    {"state", "STALL", "syscall"},      {"state", "STALL", "wait"},
+    {"state", "STALL", "wchan"},        {"syscall", "STALL", "syscall"},
+    {"syscall", "STALL", "wait"},       {"wait", "STALL", "wait"},
+    {"wchan", "STALL", "wchan"},        {"holder", "STALL", "holder_tid"},
+    {"holder", "STALL", "holder_name"},
 };
 #define SHOWN (sizeof shown / sizeof *shown)
 
@@ -367,6 +359,8 @@ static void check_unavailable(const struct part *part, const struct lines *log)
             harm_wrong("%s: key=%s is unavailable twice", about, key);
         else if (part->reason && strcmp(key, "holder") != 0 && !strstr(reason, part->reason))
             harm_wrong("%s: key=%s is unavailable because \"%s\"", about, key, reason);
+        else if (part->holder && strcmp(key, "holder") == 0 && !strstr(reason, part->holder))
+            harm_wrong("%s: no holder because \"%s\"", about, reason);
         if (key && strlen(said) + strlen(key) + 2 < sizeof said)
             strcat(strcat(said, key), " ");
     }
@@ -674,7 +668,13 @@ static const struct part no_threads[] = {
     }
 #define BOTH(call, ...) ONE(call, EPERM, __VA_ARGS__), ONE(call, ENOSYS, __VA_ARGS__)
 static const struct part seccomp[] = {
-    BOTH(process_vm_readv, .unknown = "holder "),
+    BOTH(process_vm_readv, .unknown = ""),
+    {.name = "neither process_vm_readv nor /proc/self/mem",
+     .late = forbid_memory,
+     .forbidden = SYS_process_vm_readv,
+     .how = EPERM,
+     .unknown = "holder ",
+     .holder = "copying memory is not permitted"},
     BOTH(membarrier, .unknown = ""),
     BOTH(openat, .unknown = OF_PROC),
     BOTH(pread64, .unknown = "rss peak_rss vm threads holder "),

@@ -194,6 +194,9 @@ static int stat_or_fake(int result, struct stat *is)
         return is_refused("fcntl", &result) ? (int)result                                   \
                                             : __real_##name(descriptor, command, argument); \
     }
+WRAP(int, prctl, (int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d),
+     (option, a, b, c, d))
+
 #define WRAP_LSEEK(name)                                                                        \
     off_t __real_##name(int descriptor, off_t offset, int from);                                \
     off_t __wrap_##name(int descriptor, off_t offset, int from);                                \

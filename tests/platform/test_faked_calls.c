@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -111,8 +112,17 @@ Test(faked_calls, one_that_must_not_be_read_says_so)
 {
     fake_error("/syscall", EACCES);
     look_at();
+    assert_why(HL_PLAT_SYSCALL, "permission denied");
+    assert_why(HL_PLAT_WAIT, "permission denied");
+    cr_assert_eq(prctl(PR_SET_DUMPABLE, 0), 0);
+    look_at();
     assert_why(HL_PLAT_SYSCALL, "permission denied (process is not dumpable)");
-    assert_why(HL_PLAT_WAIT, "permission denied (process is not dumpable)");
+    fake_result("prctl", 0, 1, 2);
+    look_at();
+    assert_why(HL_PLAT_SYSCALL, "permission denied (process is not dumpable)");
+    fake_failure("prctl", 0, 1, EPERM);
+    look_at();
+    assert_why(HL_PLAT_SYSCALL, "permission denied");
     fake_error("/syscall", ENOENT);
     look_at();
     assert_why(HL_PLAT_SYSCALL, "the thread has ended");
@@ -156,7 +166,7 @@ Test(faked_calls, a_channel_is_one_word_or_hidden_or_none)
     cr_assert_str_eq(look.channel, "");
     fake_error("/wchan", EACCES);
     look_at();
-    assert_why(HL_PLAT_CHANNEL, "permission denied (process is not dumpable)");
+    assert_why(HL_PLAT_CHANNEL, "permission denied");
     cr_assert_str_eq(look.channel, "");
 }
 

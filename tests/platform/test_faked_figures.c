@@ -391,7 +391,7 @@ Test(faked_process, half_of_its_io_is_none)
     assert_io("", NOT_UNDERSTOOD);
     fake_error("/io", EACCES);
     process_now();
-    assert_why(HL_PLAT_IO, "permission denied (process is not dumpable)");
+    assert_why(HL_PLAT_IO, "permission denied");
 }
 
 #define STAT(start) "1 (x) S 1 1 0 0 -1 4194560 107 0 0 0 0 0 0 0 20 0 1 0 " start " 1\n"

@@ -111,7 +111,7 @@ Test(faked_learning, a_descriptor_that_cannot_be_asked_what_it_is_is_not_used)
 Test(faked_learning, calls_that_must_not_be_read_say_so)
 {
     fake_error("/syscall", EPERM);
-    learn_nothing(NOT_LEARNT("permission denied: the process is not dumpable"));
+    learn_nothing(NOT_LEARNT("permission denied"));
 }
 
 Test(faked_learning, calls_that_are_not_understood_say_so)
@@ -353,13 +353,45 @@ static void forbid_copying(struct hl_plat_call *call)
         return;
     is_forbidden = true;
     fake_failure("process_vm_readv", 0, FAKE_ALWAYS, EPERM);
+    fake_error("/mem", EACCES);
 }
+
+#define NO_COPYING NOT_LEARNT("copying memory is not permitted")
 
 Test(faked_learning, without_the_right_to_copy_memory_there_is_a_reason)
 {
     NEEDS_TRUTH();
     change_with(forbid_copying);
-    learn_nothing(NOT_LEARNT("copying memory is not permitted"));
+    learn_nothing(NO_COPYING);
+}
+
+Test(faked_learning, nor_is_another_reason_said_when_it_was_never_permitted)
+{
+    fake_failure("process_vm_readv", 0, FAKE_ALWAYS, EPERM);
+    fake_error("/mem", EACCES);
+    learn_nothing(NO_COPYING);
+}
+
+Test(faked_learning, a_stack_that_is_not_there_is_no_thread_that_is_understood)
+{
+    fake_failure("process_vm_readv", 0, FAKE_ALWAYS, EFAULT);
+    learn_nothing(STRANGE);
+}
+
+Test(faked_learning, the_file_of_the_memory_teaches_the_same)
+{
+    NEEDS_TRUTH();
+    int before = open_descriptors();
+    fake_failure("process_vm_readv", 0, FAKE_ALWAYS, ENOSYS);
+    const struct hl_shapes *shapes = learn_something();
+    cr_assert_eq(shapes->count, truth->count);
+    for (uint32_t i = 0; i < shapes->count; i++) {
+        cr_assert_eq(shapes->shapes[i].kind, truth->shapes[i].kind);
+        cr_assert_eq(shapes->shapes[i].pc, truth->shapes[i].pc);
+        cr_assert_eq(shapes->shapes[i].callers_count, truth->shapes[i].callers_count);
+    }
+    cr_assert_gt(fake_uses("process_vm_readv"), 0);
+    cr_assert_eq(open_descriptors(), before, "something was left open");
 }
 
 static void be_garbled_again(struct hl_plat_call *call)

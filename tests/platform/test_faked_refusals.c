@@ -159,6 +159,97 @@ Test(faked_open, memory_that_ends_amid_a_copy_is_not_there)
     cr_assert_eq(hl_plat_peek((uintptr_t)memory + page - 4, &copy, 8), -EFAULT);
 }
 
+/* Two pages; the second is not there. */
+static char *half_there(size_t page)
+{
+    char *memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    cr_assert_neq(memory, MAP_FAILED);
+    cr_assert_eq(munmap(memory + page, page), 0);
+    memset(memory, 7, page);
+    return memory;
+}
+
+Test(faked_open, memory_is_copied_from_its_file_where_the_call_is_refused)
+{
+    static const int refusals[] = {EPERM, ENOSYS, EACCES};
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint64_t end = (uintptr_t)half_there(page) + page;
+    int before = open_descriptors();
+
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        uint64_t copy = 0;
+        fake_failure("process_vm_readv", 0, FAKE_ALWAYS, refusals[i]);
+        cr_assert_eq(hl_plat_peek(end - 8, &copy, 8), 0);
+        cr_assert_eq(copy, UINT64_C(0x0707070707070707));
+        cr_assert_eq(hl_plat_peek(end - 4, &copy, 8), -EFAULT, "half of it");
+        cr_assert_eq(hl_plat_peek(end, &copy, 8), -EFAULT, "all of it");
+        cr_assert_eq(hl_plat_peek(8, &copy, 8), -EFAULT);
+        cr_assert_eq(hl_plat_peek(UINT64_MAX - 15, &copy, 8), -EFAULT, "no offset of a file");
+    }
+    cr_assert_eq(open_descriptors(), before);
+}
+
+Test(faked_open, the_file_is_not_asked_where_the_call_says_that_memory_is_gone)
+{
+    uint64_t copy;
+
+    fake_failure("process_vm_readv", 0, FAKE_ALWAYS, EFAULT);
+    fake_failure("pread", 0, FAKE_ALWAYS, EIO);
+    cr_assert_eq(hl_plat_peek((uintptr_t)&copy, &copy, sizeof copy), -EFAULT);
+    cr_assert_eq(fake_uses("pread"), 0);
+}
+
+Test(faked_open, where_the_file_will_not_do_the_calls_refusal_is_the_reason)
+{
+    uint64_t word = 7, copy;
+    int before = open_descriptors();
+
+    fake_failure("process_vm_readv", 0, FAKE_ALWAYS, ENOSYS);
+    fake_error_for(1, "/mem", EACCES);
+    cr_assert_eq(hl_plat_peek((uintptr_t)&word, &copy, sizeof copy), -ENOSYS);
+    fake_failure("pread", 0, 1, EPERM);
+    cr_assert_eq(hl_plat_peek((uintptr_t)&word, &copy, sizeof copy), -ENOSYS);
+    fake_failure("fstat", 0, 1, EIO);
+    cr_assert_eq(hl_plat_peek((uintptr_t)&word, &copy, sizeof copy), -ENOSYS);
+    cr_assert_eq(open_descriptors(), before);
+    cr_assert_eq(hl_plat_peek((uintptr_t)&word, &copy, sizeof copy), 0, "once does not count");
+}
+
+static int others_file;
+
+/* As an application does that closes what it does not know, and opens a file of its own. */
+static ssize_t lose_the_file(char *text, ssize_t size)
+{
+    (void)text;
+    for (int i = others_file + 1; i < 1024; i++)
+        if (fcntl(i, F_GETFD) >= 0)
+            cr_assert_eq(dup2(others_file, i), i);
+    return size;
+}
+
+Test(faked_open, what_was_read_from_a_file_that_is_no_longer_ours_does_not_count)
+{
+    uint64_t word = 7, copy;
+
+    others_file = memfd_create("others", 0);
+    fake_failure("process_vm_readv", 0, FAKE_ALWAYS, EPERM);
+    fake_reading = lose_the_file;
+    cr_assert_eq(hl_plat_peek((uintptr_t)&word, &copy, sizeof copy), -EPERM);
+    cr_assert_geq(fcntl(others_file + 1, F_GETFD), 0, "it is not ours to close");
+}
+
+Test(faked_open, a_forked_child_closes_the_file_of_its_parents_memory)
+{
+    struct hl_plat_kept file = {.number = -1};
+    int before = open_descriptors();
+
+    cr_assert_geq(hl_plat_open_own_marked(&file, "mem"), 0);
+    cr_assert_eq(open_descriptors(), before + 1);
+    hl_plat_abandon_in_child(NULL); /* as in a child: what was open at the fork is known by marks */
+    cr_assert_eq(open_descriptors(), before);
+}
+
 /* ---- waiting ------------------------------------------------------------------------------- */
 
 static int next_descriptor(void)

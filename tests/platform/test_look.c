@@ -1,14 +1,12 @@
 /* tests/platform/test_look.c - what is seen of threads that really wait, each in its own way. */
 #define _GNU_SOURCE
+#include "../forbid.h"
 #include "helper.h"
 
 #include <arpa/inet.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
-#include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -1088,16 +1086,7 @@ Test(look, a_process_that_is_not_dumpable_says_why)
 
 static void deny_peeking(void *shared)
 {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog filter = {sizeof code / sizeof *code, code};
-
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0)
+    if (forbid(SYS_process_vm_readv, EPERM) && forbid_memory_file(EPERM))
         look_into(shared);
 }
 
@@ -1114,6 +1103,23 @@ Test(look, without_the_right_to_copy_memory_only_that_is_unknown)
     cr_assert_str_eq(hard->opener.verb, "poll");
     cr_assert_not(knows(&hard->opener, HL_PLAT_WAIT));
     cr_assert_str_eq(hard->opener_why, "not permitted (seccomp or a security module)");
+}
+
+static void deny_the_call(void *shared)
+{
+    if (forbid(SYS_process_vm_readv, EPERM))
+        look_into(shared);
+}
+
+Test(look, memory_is_copied_from_its_file_where_the_call_is_forbidden)
+{
+    struct hard *hard = hl_plat_map_shared(sizeof *hard);
+
+    ONLY_ON_LINUX("about seccomp");
+    in_child(deny_the_call, hard);
+    cr_assert(hard->seen);
+    assert_object(&hard->opener, "poll", "pipe");
+    cr_assert(hard->opener.steady);
 }
 
 static void without_descriptors(void *shared)

@@ -1,16 +1,13 @@
 /* A process that may not look into itself: a mutex is waited for all the same. */
 #define _GNU_SOURCE
+#include "../../forbid.h"
 #include "situations.h"
 
 #include <heartline/scope.h>
 
 #include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -54,18 +51,15 @@ static void become_opaque(void)
     stage_needs(prctl(PR_SET_DUMPABLE, 0) == 0, "PR_SET_DUMPABLE");
 }
 
+static void forbid_copying_memory(void)
+{
+    stage_needs(forbid(SYS_process_vm_readv, EPERM), "seccomp");
+}
+
 static void forbid_reading_memory(void)
 {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof code / sizeof *code, code};
-    stage_needs(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-                    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0,
-                "seccomp");
+    forbid_copying_memory();
+    stage_needs(forbid_memory_file(EPERM), "seccomp");
 }
 
 static void hide_proc(void)
@@ -77,13 +71,15 @@ static void hide_proc(void)
     stage_needs(is_hidden, "an empty /proc");
 }
 
-/* blind dumpable|memory|proc|nothing */
+/* blind dumpable|copying|memory|proc|nothing */
 static void stage_blind(char **arguments)
 {
     gate_make(&gate);
     fact_address("lock", &mutex);
     if (strcmp(arguments[0], "dumpable") == 0)
         become_opaque();
+    else if (strcmp(arguments[0], "copying") == 0)
+        forbid_copying_memory();
     else if (strcmp(arguments[0], "memory") == 0)
         forbid_reading_memory();
     else if (strcmp(arguments[0], "proc") == 0)
