@@ -17,6 +17,7 @@ struct hl_link {
     uint64_t tid;
     uint64_t waited_ns; /* it was seen in this very wait that long ago; 0 = not before */
     struct hl_plat_look look;
+    const char *holder_why; /* where the look does not tell one: the platform's reason */
 };
 
 struct hl_chain {

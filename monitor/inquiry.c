@@ -165,6 +165,7 @@ static bool look_into(void *context, uint64_t tid, struct hl_link *link)
         if (!hl_plat_look(inquiry->plat, tid, &kept->look))
             return false;
         kept->tid = tid;
+        kept->holder_why = hl_plat_why(inquiry->plat, HL_PLAT_HOLDER);
         kept->waited_ns = note_wait(inquiry, tid, &kept->look.state);
         inquiry->looked_ns[place] = now;
     }
@@ -235,10 +236,9 @@ static void explain_wait(const struct hl_plat_look *look, struct hl_evidence_vie
     view->descriptor = view->has_descriptor ? (uint64_t)look->descriptor : 0;
 }
 
-static const char *why_no_holder(const struct hl_inquiry *inquiry, const struct hl_plat_look *look)
+static const char *why_no_holder(const struct hl_link *link)
 {
-    bool is_read = look->known & HL_KNOWN(HL_PLAT_HOLDER);
-    return is_read ? "not certain beyond doubt" : hl_plat_why(inquiry->plat, HL_PLAT_HOLDER);
+    return hl_owner_is_hidden(&link->look) ? link->holder_why : "not certain beyond doubt";
 }
 
 /* What cannot be told from a mutex may have a holder, too. */
@@ -252,7 +252,7 @@ static void explain_holder(const struct hl_inquiry *inquiry, struct hl_evidence_
     bool is_known = hl_owner_is_asked(look) && (chain->count > 1 || is_self);
     view->holder_is = is_known ? HL_HOLDER_KNOWN : HL_HOLDER_UNKNOWN;
     view->holder.thread.tid = is_known ? chain->links[is_self ? 0 : 1].tid : HL_UNKNOWN;
-    view->holder_why = is_known ? NULL : why_no_holder(inquiry, look);
+    view->holder_why = is_known ? NULL : why_no_holder(&chain->links[0]);
 }
 
 static void explain_root(struct hl_inquiry *inquiry, uint64_t since_ns,
@@ -268,13 +268,22 @@ static void explain_root(struct hl_inquiry *inquiry, uint64_t since_ns,
         hl_wait_words(&root->look, view->root_wait);
 }
 
+/* What is said of those that sleep, and this one may. */
+static void explain_nothing(struct hl_evidence_view *view)
+{
+    bool may_sleep = view->verdict != HL_BUSY && (!view->state || hl_plat_is_asleep(view->state));
+    view->call_unknown = view->wait_unknown = view->channel_unknown = may_sleep;
+}
+
 void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since_ns,
                         struct hl_evidence_view *view)
 {
     if (view->throttled_ns)
         view->quota_milli = inquiry->limits->quota_milli;
-    if (!follow(inquiry, tid))
+    if (!follow(inquiry, tid)) {
+        explain_nothing(view);
         return;
+    }
     const struct hl_plat_look *look = &inquiry->chain.links[0].look;
     bool call_is_known = look->known & HL_KNOWN(HL_PLAT_SYSCALL);
     if (call_is_known)
@@ -345,6 +354,9 @@ static void look_into_idle(struct hl_inquiry *inquiry, const struct idlers *idle
         !hl_chain_follow(chain, tid, look_into, inquiry))
         return;
     *questions += LOOK_COST * chain->count;
+    const struct hl_link *last = &chain->links[chain->count - 1];
+    if (hl_owner_is_hidden(&last->look))
+        inquiry->idle_why = last->holder_why;
     if (chain->is_cycle)
         hl_deadlocks_see(&inquiry->deadlocks, chain, idle_member(inquiry, idlers), inquiry->now_ns);
 }
@@ -364,11 +376,12 @@ static size_t questions_allowed(size_t threads)
     return threads / HEARTBEATS < QUESTIONS ? QUESTIONS : threads / HEARTBEATS;
 }
 
-void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uint64_t self_tid,
-                     uint64_t limit_ns)
+const char *hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads,
+                            uint64_t self_tid, uint64_t limit_ns)
 {
     const struct idlers idlers = {threads, limit_ns};
     size_t count = hl_threads_count(threads), questions = 0;
+    inquiry->idle_why = NULL;
     for (size_t i = 0; i < count && questions < questions_allowed(count); i++) {
         size_t position = inquiry->idle_next++ % count; /* everybody has a turn */
         const struct hl_thread_use *use = hl_threads_at(threads, position);
@@ -377,6 +390,7 @@ void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uin
             is_due(mark, idle_time(inquiry, mark), limit_ns))
             look_into_idle(inquiry, &idlers, use->tid, mark, &questions);
     }
+    return inquiry->idle_why;
 }
 
 /* ---- deadlocks ------------------------------------------------------------------------------ */

@@ -25,6 +25,7 @@ struct hl_inquiry {
     struct hl_array cases;               /* by a hash of the tid */
     struct hl_deadlocks deadlocks;
     size_t idle_next; /* where hl_inquiry_idle goes on */
+    const char *idle_why;
     uint64_t now_ns;
     bool throttled_is_read; /* at this wake-up */
     uint64_t throttled_ns;
@@ -60,9 +61,10 @@ void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since
 /* Threads outside any scope that used no CPU for limit_ns: asks some of them at each
  * call whether they wait for another thread, and looks into those that do, into each
  * twice and then whenever that time has doubled. After a sample of all threads, at
- * heartbeats and when nobody moves. */
-void hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads, uint64_t self_tid,
-                     uint64_t limit_ns);
+ * heartbeats and when nobody moves.
+ * NULL, or why it cannot be told who holds what one of them waits for. */
+const char *hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads,
+                            uint64_t self_tid, uint64_t limit_ns);
 
 /* The next deadlock that is certain and has a suspect in it, false = no more: fills
  * the members' tids and locks, and counts it as said. */

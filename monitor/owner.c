@@ -9,6 +9,12 @@ bool hl_owner_is_asked(const struct hl_plat_look *look)
     return look->known & HL_KNOWN(HL_PLAT_SYSCALL) && look->waits_for == HL_PLAT_FOR_MUTEX;
 }
 
+bool hl_owner_is_hidden(const struct hl_plat_look *look)
+{
+    bool is_read = look->known & HL_KNOWN(HL_PLAT_HOLDER);
+    return look->is_vague || (hl_owner_is_asked(look) && !is_read);
+}
+
 static bool names_somebody(const struct hl_plat_look *look)
 {
     const struct hl_plat_mutex *mutex = &look->mutex;

@@ -24,6 +24,9 @@ struct hl_owner_facts {
 /* It waits for a mutex, so that there is an owner to be named. */
 bool hl_owner_is_asked(const struct hl_plat_look *look);
 
+/* It waits for a mutex, or for what may be one, and the platform cannot tell whose it is. */
+bool hl_owner_is_hidden(const struct hl_plat_look *look);
+
 /* look->mutex.owner holds it, beyond doubt; that may be the waiter itself, when
  * the mutex is of a kind for which this is a deadlock and it was seen twice. */
 bool hl_owner_is_certain(const struct hl_owner_facts *facts);

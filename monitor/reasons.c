@@ -99,13 +99,23 @@ void hl_reasons_of_waits(struct hl_session *session, bool call_unknown, bool wai
         hl_reasons_missing(session, HL_PLAT_WAIT);
 }
 
+/* What is being learnt will be known at the next look. */
+void hl_reasons_of_deadlocks(struct hl_session *session, const char *why)
+{
+    if (why && !hl_plat_is_learning())
+        say_unavailable(session, HL_PLAT_HOLDER, why);
+}
+
+/* Where not even the state is known, nothing else is, and for the same reason. */
 void hl_reasons_of_stall(struct hl_session *session, const struct hl_evidence_view *view)
 {
-    hl_reasons_of_threads(session, view->cpu_milli == HL_UNKNOWN, !view->state);
+    bool is_seen = view->state;
+    hl_reasons_of_threads(session, view->cpu_milli == HL_UNKNOWN, !is_seen);
     if (view->run_delay_milli == HL_UNKNOWN)
         say_why_no_run_delay(session);
-    hl_reasons_of_waits(session, view->call_unknown, view->wait_unknown && !view->call_unknown);
-    if (view->channel_unknown)
+    hl_reasons_of_waits(session, is_seen && view->call_unknown,
+                        is_seen && view->wait_unknown && !view->call_unknown);
+    if (is_seen && view->channel_unknown)
         hl_reasons_missing(session, HL_PLAT_CHANNEL);
     if (view->holder_is == HL_HOLDER_UNKNOWN)
         say_unavailable(session, HL_PLAT_HOLDER, view->holder_why);

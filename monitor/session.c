@@ -333,8 +333,8 @@ static void look_at_the_idle(struct hl_session *session, bool is_quiet)
     if (is_quiet)
         hl_threads_idle_since(&session->threads, session->quiet.since_ns);
     if (session->stalls.limit_ns)
-        hl_inquiry_idle(&session->inquiry, &session->threads, session->tid,
-                        session->stalls.limit_ns);
+        hl_reasons_of_deadlocks(session, hl_inquiry_idle(&session->inquiry, &session->threads,
+                                                         session->tid, session->stalls.limit_ns));
 }
 
 static void say_that_all_is_quiet(struct hl_session *session)

@@ -176,11 +176,8 @@ Test(launcher, without_children_a_forked_one_is_noted_and_silent)
     SAYS(log, record_has(log_find(log, "note", 0), "unmonitored"), "which note");
 }
 
-Test(launcher, a_deadlock_in_a_plain_program_is_named_with_threads_and_locks)
+static void expect_the_deadlock(const struct log *log)
 {
-    NEEDS_TOOL;
-    struct log *log = RUN("--interval", "100ms", "--stall", "200ms", PLAIN, "deadlock", "3000");
-    ENDS_WITH(log, 0);
     SAYS_COUNT(log, "DEADLOCK", 1);
     const struct record *deadlock = log_find(log, "DEADLOCK", 0);
     SAYS(log, record_number(deadlock, "members") == 2, "members");
@@ -194,6 +191,42 @@ Test(launcher, a_deadlock_in_a_plain_program_is_named_with_threads_and_locks)
         snprintf(lock, sizeof lock, "mutex:0x%llx", log_fact(log, i == 0 ? "second" : "first", 0));
         SAYS(log, record_is(deadlock, key, lock), "%s is not %s", key, lock);
     }
+}
+
+Test(launcher, a_deadlock_in_a_plain_program_is_named_with_threads_and_locks)
+{
+    NEEDS_TOOL;
+    struct log *log = RUN("--interval", "100ms", "--stall", "200ms", PLAIN, "deadlock", "3000");
+    ENDS_WITH(log, 0);
+    expect_the_deadlock(log);
+}
+
+static struct log *run_deadlock_without(const char *what)
+{
+    struct log *log = RUN("--interval", "100ms", "--stall", "200ms", PLAIN, "forbid", what, PLAIN,
+                          "deadlock", "3000");
+    ENDS_WITH(log, 0);
+    return log;
+}
+
+Test(launcher, a_deadlock_is_named_where_process_vm_readv_is_forbidden)
+{
+    NEEDS_TOOL;
+    struct log *log = run_deadlock_without("call");
+    expect_the_deadlock(log);
+    SAYS_COUNT(log, "unavailable", 0);
+}
+
+Test(launcher, where_a_deadlock_cannot_be_seen_there_is_a_reason)
+{
+    NEEDS_TOOL;
+    struct log *log = run_deadlock_without("memory");
+    SAYS_COUNT(log, "DEADLOCK", 0);
+    SAYS_COUNT(log, "STALL", 0);
+    SAYS_COUNT(log, "unavailable", 1);
+    const struct record *why = log_find(log, "unavailable", 0);
+    SAYS(log, record_is(why, "key", "holder"), "of what");
+    SAYS(log, strstr(record_text(why, "reason"), "copying memory is not permitted"), "why");
 }
 
 /* ---- programs that are linked with the library ----------------------------------------------- */

@@ -208,6 +208,28 @@ Test(inquiry, a_look_that_failed_is_not_taken_for_one)
     cr_expect_str_empty(view.call);
 }
 
+Test(inquiry, what_a_thread_waits_for_that_cannot_be_looked_into_is_unknown_not_nothing)
+{
+    static const struct {
+        enum hl_verdict verdict;
+        char state;
+        bool is_unknown;
+    } seen[] = {{HL_VERDICT_UNKNOWN, 0, true},
+                {HL_BLOCKED, 'S', true},
+                {HL_BUSY, 'S', false},
+                {HL_STARVED, 'R', false}};
+    sleeps(1, HL_PLAT_FOR_TIMER);
+    scripted_thread(1)->state_unknown = true;
+    for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+        view = (struct hl_evidence_view){.verdict = seen[i].verdict, .state = seen[i].state};
+        hl_inquiry_explain(&inquiry, 1, 0, &view);
+        cr_expect_eq(view.call_unknown, seen[i].is_unknown);
+        cr_expect_eq(view.wait_unknown, seen[i].is_unknown);
+        cr_expect_eq(view.channel_unknown, seen[i].is_unknown);
+        cr_expect_eq(view.holder_is, HL_NO_HOLDER);
+    }
+}
+
 /* ---- what it waits for ---------------------------------------------------------------- */
 
 Test(inquiry, a_wait_is_explained)
@@ -678,6 +700,45 @@ Test(inquiry, a_deadlock_of_threads_in_scopes_has_no_idle_one)
     }
     cr_assert_eq(inquiry.deadlocks.count, 1);
     cr_expect_not(hl_deadlocks_find(&inquiry.deadlocks, false, 0)->has_idle);
+}
+
+static const char *why_after_the_limit(void)
+{
+    const char *why = NULL;
+    hl_threads_sample(&threads, plat, scripted.now_ns);
+    for (unsigned beat = 1; beat <= 2 && !why; beat++) {
+        heartbeat_after(50 * S);
+        why = hl_inquiry_idle(&inquiry, &threads, 99, 100 * S);
+    }
+    return why;
+}
+
+Test(inquiry, one_whose_mutex_names_no_owner_hides_a_deadlock)
+{
+    sleeps(1, HL_PLAT_FOR_MUTEX)->look.known &= ~HL_KNOWN(HL_PLAT_HOLDER);
+    scripted_missing(HL_PLAT_HOLDER, "its owner is not named");
+    const char *why = why_after_the_limit();
+    cr_assert_not_null(why);
+    cr_expect_str_eq(why, "its owner is not named");
+    look_at_the_idle_for(2);
+    heartbeat_after(50 * S);
+    cr_expect_null(hl_inquiry_idle(&inquiry, &threads, 99, 100 * S), "it was not looked into");
+}
+
+Test(inquiry, so_does_one_that_may_wait_for_a_mutex)
+{
+    sleeps(1, HL_PLAT_FOR_FUTEX)->look.is_vague = true;
+    scripted_missing(HL_PLAT_HOLDER, "it was not learnt");
+    const char *why = why_after_the_limit();
+    cr_assert_not_null(why);
+    cr_expect_str_eq(why, "it was not learnt");
+}
+
+Test(inquiry, one_whose_mutex_is_read_hides_nothing)
+{
+    sleeps(1, HL_PLAT_FOR_MUTEX)->look.known |= HL_KNOWN(HL_PLAT_HOLDER);
+    cr_expect_null(why_after_the_limit());
+    cr_expect_geq(scripted_thread(1)->looks, 1);
 }
 
 Test(inquiry, one_that_cannot_be_looked_into_is_not_tried_all_the_time)

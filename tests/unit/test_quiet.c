@@ -141,6 +141,28 @@ Test(quiet, one_that_has_just_gone_is_no_reason_to_complain)
     story_expect_count("unavailable", 0);
 }
 
+Test(quiet, where_a_deadlock_could_not_be_told_there_is_a_reason)
+{
+    thread(200, HL_PLAT_FOR_FUTEX)->look.is_vague = true;
+    scripted_missing(HL_PLAT_HOLDER, "copying is not permitted");
+    story.options.interval_ms = 3600 * 1000; /* it is said without one */
+    story_run(10 * LIMIT);
+    cr_expect_geq(story_count("QUIET"), 3);
+    story_expect_has(story_find("QUIET", 0), "\"waits\":\"1 read:pipe; 1 futex\"");
+    story_expect_count("unavailable", 1);
+    story_expect_has(story_find("unavailable", 0),
+                     "\"key\":\"holder\",\"reason\":\"copying is not permitted\"");
+}
+
+Test(quiet, what_is_just_being_learnt_is_no_reason)
+{
+    thread(200, HL_PLAT_FOR_FUTEX)->look.is_vague = true;
+    scripted.is_learning = true;
+    story_run(LIMIT + 1 * S);
+    story_expect_count("QUIET", 1);
+    story_expect_count("unavailable", 0);
+}
+
 static void set_known(uintptr_t is_known)
 {
     scripted.has_others = is_known;

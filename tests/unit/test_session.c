@@ -290,6 +290,18 @@ Test(session, an_unknown_figure_is_unknown_and_its_reason_is_said_once)
     story_expect_has(story_find("stop", 0), "\"self_cpu_ms\":null");
 }
 
+Test(session, of_a_thread_whose_state_is_unknown_nothing_is_left_out_and_one_reason_will_do)
+{
+    scripted_missing(HL_PLAT_THREAD_STATE, "/proc is not mounted");
+    scripted_missing(HL_PLAT_SYSCALL, "/proc is not mounted");
+    story_push(0, 1, "work");
+    story_run(150 * S);
+    story_expect_has(story_find("STALL", 0), "\"state\":null,\"syscall\":null,\"wait\":null,");
+    story_expect_has(story_find("STALL", 0), "\"wchan\":null");
+    story_expect_count("unavailable", 1);
+    story_expect_has(story_find("unavailable", 0), "\"key\":\"state\"");
+}
+
 Test(session, without_a_list_the_share_of_a_thread_has_a_reason_too)
 {
     scripted_missing(HL_PLAT_THREAD_LIST, "no list here");

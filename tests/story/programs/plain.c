@@ -8,13 +8,17 @@
  *     plain spawn PROGRAM .. starts it and waits for it
  *     plain nobody PROCESSES PROGRAM ...  becomes it without the rights of root, as a user
  *                            who may have so many processes
+ *     plain forbid call|memory PROGRAM ...  becomes it, without process_vm_readv; without
+ *                            /proc/self/mem, too
  *     plain fork MS          a child of its own that sleeps, and is waited for
  *     plain deadlock MS      two threads with two locks, and the end after MS
  */
 #define _GNU_SOURCE
+#include "../../forbid.h"
+
 #include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +27,6 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 extern char **environ;
 
@@ -51,6 +54,12 @@ static bool become_nobody(rlim_t processes)
 {
     const struct rlimit most = {processes, processes};
     return setgid(65534) == 0 && setrlimit(RLIMIT_NPROC, &most) == 0 && setuid(65534) == 0;
+}
+
+static bool forbid_copying(const char *what)
+{
+    bool is_all = strcmp(what, "memory") == 0;
+    return forbid(SYS_process_vm_readv, EPERM) && (!is_all || forbid_memory_file(EPERM));
 }
 
 static int load(int count, char **arguments)
@@ -131,6 +140,8 @@ int main(int count, char **arguments)
         return become(arguments + 2);
     if (strcmp(arguments[1], "nobody") == 0)
         return become_nobody(strtoul(arguments[2], NULL, 10)) ? become(arguments + 3) : 95;
+    if (strcmp(arguments[1], "forbid") == 0)
+        return forbid_copying(arguments[2]) ? become(arguments + 3) : 93;
     if (strcmp(arguments[1], "spawn") == 0)
         return start(arguments + 2);
     if (strcmp(arguments[1], "fork") == 0)
