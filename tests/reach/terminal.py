@@ -329,5 +329,7 @@ if __name__ == "__main__":
     if not shutil.which("bash"):
         print("reason: there is no bash")
         sys.exit(77)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # Who starts this in the background has some of them ignored, and that is handed on.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_DFL)
     sys.exit(main(sys.argv[1]))
