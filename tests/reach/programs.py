@@ -69,7 +69,7 @@ def xz(run):
 PYTHON = """
 import hashlib, queue, threading
 jobs, sums, block = queue.Queue(), {}, bytes(60_000_000)
-for job in range(160):
+for job in range(400):
     jobs.put(job)
 def work():
     while True:
@@ -108,7 +108,7 @@ if (isMainThread) {
         });
 } else {
     let sum = String(workerData);
-    for (let i = 0; i < 1500000; i++)
+    for (let i = 0; i < 3000000; i++)
         sum = crypto.createHash('sha256').update(sum).digest('hex');
     parentPort.postMessage(sum);
 }
@@ -123,7 +123,7 @@ BASH = """
 trap 'echo "interrupted"' USR1
 trap 'echo "the end"' EXIT
 sum=0 much=$(seq 2000000)
-for ((i = 0; i < 1800000; i++)); do
+for ((i = 0; i < 3600000; i++)); do
     ((sum = (sum * 31 + i) % 1000003))
 done
 echo "sum $sum ${#much}"

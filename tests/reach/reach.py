@@ -202,9 +202,9 @@ def judge_ps(judge, outcome):
     if not seen:
         judge.faults.append("ps was never asked")
         return "ps: -"
-    rss = statistics.median(difference(beat["rss_bytes"], rss) for beat, rss, _, _ in seen)
-    threads = statistics.median(difference(beat["threads"], count) for beat, _, count, _ in seen)
-    cpu = statistics.median(
+    rss = statistics.median_low(difference(beat["rss_bytes"], rss) for beat, rss, _, _ in seen)
+    threads = statistics.median_low(difference(beat["threads"], count) for beat, _, count, _ in seen)
+    cpu = statistics.median_low(
         difference(cpu_so_far(outcome.records, beat) / beat["elapsed_ms"] * 1000, share)
         for beat, _, _, share in seen if share >= 0.05) if any(one[3] >= 0.05 for one in seen) else 0.0
     return f"ps ({len(seen)}x): " + ", ".join((judge.near("rss", rss), judge.near("threads", threads),
