@@ -298,10 +298,12 @@ void hl_inquiry_explain(struct hl_inquiry *inquiry, uint64_t tid, uint64_t since
 
 /* ---- threads outside any scope ---------------------------------------------------------- */
 
-/* The threads of a heartbeat, and for how long one of them must have been idle. */
+/* A search among the threads of a heartbeat. */
 struct idlers {
     struct hl_threads *threads;
-    uint64_t limit_ns;
+    uint64_t limit_ns; /* for so long one of them must have been idle */
+    size_t questions;  /* asked so far */
+    const char *holder_why;
 };
 
 static uint64_t idle_time(const struct hl_inquiry *inquiry, const struct hl_thread_mark *mark)
@@ -345,18 +347,18 @@ static bool is_free(struct hl_inquiry *inquiry, uint64_t tid, bool *settled, siz
 
 /* Most wait for work, the others for somebody who works: cheap questions are enough to
  * tell. What may be a cycle is looked into. */
-static void look_into_idle(struct hl_inquiry *inquiry, const struct idlers *idlers, uint64_t tid,
-                           struct hl_thread_mark *mark, size_t *questions)
+static void look_into_idle(struct hl_inquiry *inquiry, struct idlers *idlers, uint64_t tid,
+                           struct hl_thread_mark *mark)
 {
     struct hl_chain *chain = &inquiry->chain;
     mark->looks++;
-    if (is_free(inquiry, tid, &mark->is_settled, questions) ||
+    if (is_free(inquiry, tid, &mark->is_settled, &idlers->questions) ||
         !hl_chain_follow(chain, tid, look_into, inquiry))
         return;
-    *questions += LOOK_COST * chain->count;
+    idlers->questions += LOOK_COST * chain->count;
     const struct hl_link *last = &chain->links[chain->count - 1];
     if (hl_owner_is_hidden(&last->look))
-        inquiry->idle_why = last->holder_why;
+        idlers->holder_why = last->holder_why;
     if (chain->is_cycle)
         hl_deadlocks_see(&inquiry->deadlocks, chain, idle_member(inquiry, idlers), inquiry->now_ns);
 }
@@ -379,18 +381,17 @@ static size_t questions_allowed(size_t threads)
 const char *hl_inquiry_idle(struct hl_inquiry *inquiry, struct hl_threads *threads,
                             uint64_t self_tid, uint64_t limit_ns)
 {
-    const struct idlers idlers = {threads, limit_ns};
-    size_t count = hl_threads_count(threads), questions = 0;
-    inquiry->idle_why = NULL;
-    for (size_t i = 0; i < count && questions < questions_allowed(count); i++) {
+    struct idlers idlers = {.threads = threads, .limit_ns = limit_ns};
+    size_t count = hl_threads_count(threads);
+    for (size_t i = 0; i < count && idlers.questions < questions_allowed(count); i++) {
         size_t position = inquiry->idle_next++ % count; /* everybody has a turn */
         const struct hl_thread_use *use = hl_threads_at(threads, position);
         struct hl_thread_mark *mark = hl_threads_mark(threads, position);
         if (!use->instrumented && use->tid != self_tid &&
             is_due(mark, idle_time(inquiry, mark), limit_ns))
-            look_into_idle(inquiry, &idlers, use->tid, mark, &questions);
+            look_into_idle(inquiry, &idlers, use->tid, mark);
     }
-    return inquiry->idle_why;
+    return idlers.holder_why;
 }
 
 /* ---- deadlocks ------------------------------------------------------------------------------ */

@@ -25,7 +25,6 @@ struct hl_inquiry {
     struct hl_array cases;               /* by a hash of the tid */
     struct hl_deadlocks deadlocks;
     size_t idle_next; /* where hl_inquiry_idle goes on */
-    const char *idle_why;
     uint64_t now_ns;
     bool throttled_is_read; /* at this wake-up */
     uint64_t throttled_ns;
