@@ -7,11 +7,8 @@
 set -u
 source=$1
 command -v musl-gcc >/dev/null || { echo "reason: there is no musl-gcc"; exit 77; }
-for variable in $(compgen -e | grep -E '^(HEARTLINE.*|CC|CFLAGS|CPPFLAGS|LDFLAGS|LD_PRELOAD)$'); do
-    unset "$variable"
-done
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
+. "${0%/*}/begin.sh"
+unset CC CFLAGS CPPFLAGS LDFLAGS LD_PRELOAD
 fail() {
     echo "musl: $*"
     exit 1

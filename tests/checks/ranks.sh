@@ -12,11 +12,7 @@ case $(mpirun --version 2>/dev/null) in
 *'Open MPI'*) ;;
 *) echo "reason: there is no mpirun of Open MPI"; exit 77 ;;
 esac
-for variable in $(compgen -e | grep '^HEARTLINE'); do
-    unset "$variable"
-done
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
+. "${0%/*}/begin.sh"
 fail() {
     echo "ranks: $*"
     exit 1

@@ -11,12 +11,8 @@
 set -u
 what=$1 source=$2 build=${3-}
 document=$source/docs/recipes.md
-for variable in $(compgen -e | grep '^HEARTLINE'); do
-    unset "$variable"
-done
+. "${0%/*}/begin.sh"
 unset DESTDIR LD_LIBRARY_PATH MAKEFLAGS
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
 status=0
 
 complain() {

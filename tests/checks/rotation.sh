@@ -11,10 +11,7 @@ set -u
 act=$1
 command -v logrotate >/dev/null || PATH=$PATH:/usr/sbin:/sbin
 command -v logrotate >/dev/null || { echo "reason: there is no logrotate"; exit 77; }
-for variable in $(compgen -e | grep '^HEARTLINE'); do
-    unset "$variable"
-done
-work=$(mktemp -d) || exit 1
+. "${0%/*}/begin.sh"
 pid=
 trap '[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null; rm -rf "$work"' EXIT
 fail() {
