@@ -1063,14 +1063,20 @@ static void lose_rights(void *shared)
     look_into(shared);
 }
 
-Test(look, a_process_that_is_not_dumpable_says_why)
+static struct hard *in_hard_child(void (*live)(void *shared))
 {
     struct hard *hard = hl_plat_map_shared(sizeof *hard);
 
+    in_child(live, hard);
+    return hard;
+}
+
+Test(look, a_process_that_is_not_dumpable_says_why)
+{
     ONLY_ON_LINUX("about /proc");
     if (geteuid() != 0)
         cr_skip("only root can give up its rights");
-    in_child(lose_rights, hard);
+    struct hard *hard = in_hard_child(lose_rights);
     cr_assert(hard->seen);
     cr_assert_eq(hard->reader.state.state, 'S');
     cr_assert_not(knows(&hard->reader, HL_PLAT_SYSCALL));
@@ -1092,10 +1098,8 @@ static void deny_peeking(void *shared)
 
 Test(look, without_the_right_to_copy_memory_only_that_is_unknown)
 {
-    struct hard *hard = hl_plat_map_shared(sizeof *hard);
-
     ONLY_ON_LINUX("about seccomp");
-    in_child(deny_peeking, hard);
+    struct hard *hard = in_hard_child(deny_peeking);
     cr_assert(hard->seen);
     assert_object(&hard->reader, "read", "pipe");
     cr_assert(hard->reader.steady && hard->opener.steady);
@@ -1113,10 +1117,8 @@ static void deny_the_call(void *shared)
 
 Test(look, memory_is_copied_from_its_file_where_the_call_is_forbidden)
 {
-    struct hard *hard = hl_plat_map_shared(sizeof *hard);
-
     ONLY_ON_LINUX("about seccomp");
-    in_child(deny_the_call, hard);
+    struct hard *hard = in_hard_child(deny_the_call);
     cr_assert(hard->seen);
     assert_object(&hard->opener, "poll", "pipe");
     cr_assert(hard->opener.steady);
@@ -1138,10 +1140,8 @@ static void without_descriptors(void *shared)
 
 Test(look, without_a_free_descriptor_nothing_is_known)
 {
-    struct hard *hard = hl_plat_map_shared(sizeof *hard);
-
     ONLY_ON_LINUX("about /proc");
-    in_child(without_descriptors, hard);
+    struct hard *hard = in_hard_child(without_descriptors);
     cr_assert_not(hard->seen);
     cr_assert_str_eq(hard->wait_why, "too many open files");
 }
