@@ -22,9 +22,8 @@ class Program:
 
 def find(tool):
     """Also where Debian keeps PostgreSQL's."""
-    there = shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     homes = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{tool}"))
-    return homes[-1] if homes else there
+    return homes[-1] if homes else shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
 def masked(text):

@@ -76,6 +76,13 @@ class Watch(threading.Thread):
                 pass  # it has ended
 
 
+def by_user(user):
+    """What stands before a command that somebody else runs. Who is not root runs it himself."""
+    if user and os.geteuid() == 0:
+        return ["setpriv", "--reuid=" + user, "--regid=" + user, "--init-groups"]
+    return []
+
+
 class Run:
     """What a program of programs.py works with. Its folder has the same path in each run."""
 
@@ -93,9 +100,7 @@ class Run:
         self.results[name] = value
 
     def measured(self, command, children=False, user=None):
-        words = ["/usr/bin/time", "-q", "-a", "-o", self.times, "-f", "%U %S %M"]
-        if user and os.geteuid() == 0:
-            words += ["setpriv", "--reuid=" + user, "--regid=" + user, "--init-groups"]
+        words = ["/usr/bin/time", "-q", "-a", "-o", self.times, "-f", "%U %S %M"] + by_user(user)
         if self.heartline:
             words += [self.heartline, "run", "--interval", "1s", "--format", "json"]
             words += ["--log", self.logs + "/%p"] + ["--children"] * children + ["--"]
@@ -119,9 +124,7 @@ class Run:
 
     def other(self, command, user=None, text=None):
         """One that is neither monitored nor measured: a client, say. Returns its output."""
-        if user and os.geteuid() == 0:
-            command = ["setpriv", "--reuid=" + user, "--regid=" + user, "--init-groups"] + command
-        done = subprocess.run(command, cwd=self.folder, input=text, timeout=LONGEST_S, check=False,
+        done = subprocess.run(by_user(user) + command, cwd=self.folder, input=text, timeout=LONGEST_S, check=False,
                               capture_output=True)
         if done.returncode:
             raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr!r}")
